@@ -1,0 +1,65 @@
+namespace AiChat.Core.Chats;
+
+/// <summary>One continuous conversation of one user.</summary>
+public sealed record Chat
+{
+    /// <summary>UUIDv7 (RFC 9562), lower case with hyphens.</summary>
+    public required string Id { get; init; }
+
+    /// <summary>The owner. Nobody else sees the chat.</summary>
+    public required string UserId { get; init; }
+
+    public string? Title { get; init; }
+
+    /// <summary>The alias that answers when a message names none; null for the server's default.</summary>
+    public string? Model { get; init; }
+
+    /// <summary>Text that goes in front of every prompt of this chat.</summary>
+    public string? SystemPrompt { get; init; }
+
+    /// <summary>The client's own data: a JSON object as text; null when none was given.</summary>
+    public string? Metadata { get; init; }
+
+    /// <summary>Messages stored, which is also the sequence of the newest one.</summary>
+    public int MessageCount { get; init; }
+
+    public required DateTimeOffset CreatedAt { get; init; }
+
+    public required DateTimeOffset UpdatedAt { get; init; }
+}
+
+/// <summary>What a client says of a new chat.</summary>
+public sealed record NewChat
+{
+    public required string UserId { get; init; }
+    public string? Title { get; init; }
+    public string? Model { get; init; }
+    public string? SystemPrompt { get; init; }
+    public string? Metadata { get; init; }
+}
+
+/// <summary>What a client changes in a chat: a field that is not given stays, one given as null is emptied.</summary>
+public sealed record ChatChanges
+{
+    public Optional<string?> Title { get; init; }
+    public Optional<string?> Model { get; init; }
+    public Optional<string?> SystemPrompt { get; init; }
+    public Optional<string?> Metadata { get; init; }
+
+    public bool IsEmpty => !(Title.IsGiven || Model.IsGiven || SystemPrompt.IsGiven || Metadata.IsGiven);
+}
+
+/// <summary>A position in a user's list of chats, which runs from the newest <see cref="Chat.UpdatedAt"/> to the oldest.</summary>
+public readonly record struct ChatCursor(DateTimeOffset UpdatedAt, string Id);
+
+/// <summary>One page of a user's chats.</summary>
+public sealed record ChatPage
+{
+    public required IReadOnlyList<Chat> Chats { get; init; }
+
+    /// <summary>Where the next page begins; null on the last one.</summary>
+    public ChatCursor? Next { get; init; }
+
+    /// <summary>All chats of the user.</summary>
+    public required int Total { get; init; }
+}

@@ -1,0 +1,19 @@
+namespace AiChat.Core.Chats;
+
+/// <summary>Stores chats. Every method sees only the chats of the given user: another user's chat is not there.</summary>
+public interface IChatRepository
+{
+    Task CreateAsync(Chat chat, CancellationToken cancellationToken);
+
+    /// <summary>Null when there is no such chat.</summary>
+    Task<Chat?> GetAsync(string userId, string chatId, CancellationToken cancellationToken);
+
+    /// <summary>Newest <see cref="Chat.UpdatedAt"/> first, from just after <paramref name="after"/>; from the start when it is null.</summary>
+    Task<ChatPage> ListAsync(string userId, int limit, ChatCursor? after, CancellationToken cancellationToken);
+
+    /// <summary>The changed chat; null when there is no such chat.</summary>
+    Task<Chat?> UpdateAsync(string userId, string chatId, ChatChanges changes, DateTimeOffset now, CancellationToken cancellationToken);
+
+    /// <summary>Removes the chat with its messages and runs; false when there is no such chat.</summary>
+    Task<bool> DeleteAsync(string userId, string chatId, CancellationToken cancellationToken);
+}

@@ -1,0 +1,87 @@
+namespace AiChat.Core.Chats;
+
+/// <summary>Who speaks.</summary>
+public enum MessageRole
+{
+    /// <summary>Instructions to the model.</summary>
+    System,
+    /// <summary>The person.</summary>
+    User,
+    /// <summary>The model.</summary>
+    Assistant,
+    /// <summary>The result of a tool call.</summary>
+    Tool,
+}
+
+/// <summary>How far a message is.</summary>
+public enum MessageStatus
+{
+    /// <summary>A reply that is being waited for or written; its content grows.</summary>
+    InProgress,
+    /// <summary>Whole.</summary>
+    Completed,
+    /// <summary>No reply came; the content is empty.</summary>
+    Failed,
+    /// <summary>Stopped on request; the content is what had come.</summary>
+    Cancelled,
+    /// <summary>The server stopped before the reply was whole; the content is what had come.</summary>
+    Incomplete,
+}
+
+/// <summary>One message of a chat.</summary>
+public sealed record Message
+{
+    /// <summary>UUIDv7 (RFC 9562).</summary>
+    public required string Id { get; init; }
+
+    public required string ChatId { get; init; }
+
+    /// <summary>1, 2, 3… inside the chat, without gaps.</summary>
+    public required int Sequence { get; init; }
+
+    public required MessageRole Role { get; init; }
+
+    public required string Content { get; init; }
+
+    /// <summary>Tool calls of an assistant's message as JSON text; null when there are none.</summary>
+    public string? ToolCalls { get; init; }
+
+    public required MessageStatus Status { get; init; }
+
+    /// <summary>The model that wrote it, as its provider names it; null for messages no model wrote.</summary>
+    public string? Model { get; init; }
+
+    public required DateTimeOffset CreatedAt { get; init; }
+
+    public required DateTimeOffset UpdatedAt { get; init; }
+}
+
+/// <summary>As much of an earlier message as a prompt needs.</summary>
+public sealed record HistoryMessage
+{
+    public required int Sequence { get; init; }
+    public required MessageRole Role { get; init; }
+    public required string Content { get; init; }
+}
+
+/// <summary>A part of a chat's messages: those between two sequences, both exclusive.</summary>
+public readonly record struct MessageRange
+{
+    /// <summary>Only messages with a smaller sequence; null for no upper end.</summary>
+    public int? Before { get; init; }
+
+    /// <summary>Only messages with a greater sequence; null for no lower end.</summary>
+    public int? After { get; init; }
+}
+
+/// <summary>One page of a chat's messages, oldest first.</summary>
+public sealed record MessagePage
+{
+    public required IReadOnlyList<Message> Messages { get; init; }
+
+    /// <summary>Whether the chat has messages older than the first of this page within the asked range.</summary>
+    public bool HasOlder { get; init; }
+
+    /// <summary>Whether the chat has messages newer than the last of this page within the asked range.</summary>
+    public bool HasNewer { get; init; }
+}

@@ -1,0 +1,36 @@
+namespace AiChat.Core.Errors;
+
+/// <summary>A rule of AiChat was broken or something it needs is missing. The message is a sentence for the person who called.</summary>
+public abstract class ChatException(string code, string message, Exception? inner = null) : Exception(message, inner)
+{
+    /// <summary>Stable name of the problem, for programs.</summary>
+    public string Code { get; } = code;
+}
+
+/// <summary>A well-formed request that asks for something that cannot be done.</summary>
+public sealed class InvalidRequestException(string code, string field, string message) : ChatException(code, message)
+{
+    /// <summary>The request's field the problem is in, as clients name it.</summary>
+    public string Field { get; } = field;
+}
+
+/// <summary>AiChat cannot do its work right now; the same request may succeed later.</summary>
+public sealed class UnavailableException(string code, string message, TimeSpan retryAfter, Exception? inner = null)
+    : ChatException(code, message, inner)
+{
+    public const string ShuttingDown = "shutting_down";
+    public const string DatabaseUnavailable = "database_unavailable";
+
+    public TimeSpan RetryAfter { get; } = retryAfter;
+
+    public static UnavailableException ForShutdown() =>
+        new(ShuttingDown, "The server is shutting down and takes no new messages. Send again in a few seconds.", TimeSpan.FromSeconds(5));
+
+    public static UnavailableException ForDatabase(Exception inner) =>
+        new(DatabaseUnavailable, "The database cannot be used right now. Nothing of this request was stored; send it again later.",
+            TimeSpan.FromSeconds(5), inner);
+
+    public static UnavailableException ForUnstoredReply(Exception inner) =>
+        new(DatabaseUnavailable, "The message is stored and answered, but the database does not take the reply right now. It appears in the "
+            + "chat as soon as it does; do not send the message again.", TimeSpan.FromSeconds(5), inner);
+}

@@ -1,0 +1,21 @@
+using System.Text;
+
+namespace AiChat.Core.Memory;
+
+/// <summary>
+/// Tokens of a text without any model's vocabulary: one for every three UTF-8 bytes. Leans high for prose (English has about four and
+/// a half bytes a token in today's vocabularies) and is about even for source code, Chinese and Japanese.
+/// </summary>
+public static class TokenEstimator
+{
+    /// <summary>What a message costs beside its text: role and delimiters.</summary>
+    public const int PerMessage = 4;
+
+    private const int BytesPerToken = 3;
+
+    /// <summary>Tokens of the text alone.</summary>
+    public static int Count(string text) => (Encoding.UTF8.GetByteCount(text) + BytesPerToken - 1) / BytesPerToken;
+
+    /// <summary>Tokens of a message with this text.</summary>
+    public static int CountMessage(string text) => Count(text) + PerMessage;
+}

@@ -1,0 +1,56 @@
+using AiChat.Core.Models;
+
+namespace AiChat.Core.Runs;
+
+/// <summary>Why a run gave no reply, in words for people: no vendor text, no internals.</summary>
+/// <param name="Code">Stable name, for programs.</param>
+/// <param name="Message">What happened and what to do.</param>
+/// <param name="RetryAfter">When it is worth trying again, where that is known.</param>
+public sealed record RunError(string Code, string Message, TimeSpan? RetryAfter = null)
+{
+    public const string ProviderUnauthorized = "provider_unauthorized";
+    public const string ProviderRateLimited = "provider_rate_limited";
+    public const string ProviderTimeout = "provider_timeout";
+    public const string ProviderUnavailable = "provider_unavailable";
+    public const string ProviderInvalidResponse = "provider_invalid_response";
+    public const string ProviderRejected = "provider_rejected";
+    public const string ChatDeleted = "chat_deleted";
+    public const string Interrupted = "run_interrupted";
+    public const string Internal = "internal_error";
+
+    private static readonly TimeSpan DefaultRetryAfter = TimeSpan.FromSeconds(10);
+
+    public static RunError From(ProviderException failure) => failure.Error switch
+    {
+        ProviderError.Unauthorized => new(ProviderUnauthorized,
+            $"The model provider '{failure.Provider}' refused the server's API key. The operator has to correct it; your message is stored."),
+        ProviderError.RateLimited => new(ProviderRateLimited,
+            $"The model provider '{failure.Provider}' allows no more requests at the moment. Your message is stored; send again later.",
+            failure.RetryAfter ?? DefaultRetryAfter),
+        ProviderError.Timeout => new(ProviderTimeout,
+            $"The model provider '{failure.Provider}' did not answer in time. Your message is stored; send again."),
+        ProviderError.Unavailable => new(ProviderUnavailable,
+            $"The model provider '{failure.Provider}' cannot be reached or is broken. Your message is stored; send again later."),
+        ProviderError.InvalidResponse => new(ProviderInvalidResponse,
+            $"The model provider '{failure.Provider}' sent an answer that is empty, cut or unreadable. Your message is stored; send again."),
+        ProviderError.Rejected => new(ProviderRejected,
+            $"The model provider '{failure.Provider}' refused this request. Your message is stored; change the message or its settings, or ask for another model."),
+        _ => throw new ArgumentOutOfRangeException(nameof(failure), failure.Error, "Unknown kind of provider error."),
+    };
+
+    public static RunError ForShutdown() => new(Interrupted,
+        "The server stopped before the reply was whole. Your message is stored; send again.", TimeSpan.FromSeconds(5));
+
+    public static RunError ForDeletedChat() => new(ChatDeleted, "The chat was deleted while its reply was being written.");
+
+    public static RunError ForDefect() => new(Internal,
+        "The server failed to answer because of a defect of its own. Your message is stored; send again, and report the trace id if it goes on.");
+}
+
+/// <summary>A run ended without a reply.</summary>
+public sealed class RunFailedException(RunResult result, RunError error) : Errors.ChatException(error.Code, error.Message)
+{
+    public RunResult Result { get; } = result;
+
+    public TimeSpan? RetryAfter => error.RetryAfter;
+}

@@ -1,0 +1,215 @@
+using System.Collections.Concurrent;
+using AiChat.Core.Errors;
+using AiChat.Core.Memory;
+using AiChat.Core.Models;
+using Microsoft.Extensions.AI;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace AiChat.Core.Runs;
+
+/// <summary>
+/// Generates replies. A run belongs to the server: it goes on when the request that brought it is gone, and the shutdown waits for it.
+/// </summary>
+public sealed partial class RunExecutor(
+    IRunRepository runs, ContextBuilder context, IOptions<RunOptions> options, IHostApplicationLifetime lifetime, TimeProvider time,
+    ILogger<RunExecutor> logger) : IHostedService, IDisposable
+{
+    private static readonly TimeSpan DrainPollDelay = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan StoreRetryDelay = TimeSpan.FromSeconds(1);
+
+    private readonly ConcurrentDictionary<string, ActiveRun> active = new();
+    private readonly CancellationTokenSource shutdown = new();
+
+    /// <summary>From the first moment of a shutdown on: no new run is taken.</summary>
+    public bool IsStopping => lifetime.ApplicationStopping.IsCancellationRequested;
+
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        var settled = await runs.SettleUnfinishedAsync(time.GetUtcNow(), cancellationToken);
+        if (settled > 0)
+            LogSettled(settled);
+        // The clock starts with the signal, not with StopAsync: the web server stops first and waits for requests that wait for runs.
+        lifetime.ApplicationStopping.Register(() => shutdown.CancelAfter(options.Value.ShutdownTimeout));
+    }
+
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        while (!active.IsEmpty && !cancellationToken.IsCancellationRequested)
+        {
+            // The end of a run is shown a moment before it leaves the table, and the next one of its chat may begin then.
+            Task ends = Task.WhenAll(active.Values.Select(r => r.Completion));
+            await ends.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(DrainPollDelay, time, CancellationToken.None);
+        }
+    }
+
+    /// <summary>Makes a run known before it is stored, so that the run in front of it in its chat can begin it.</summary>
+    public void Register(ActiveRun run) => active[run.Run.Id] = run;
+
+    /// <summary>Takes back <see cref="Register"/> for a run that was not accepted.</summary>
+    public void Forget(ActiveRun run)
+    {
+        active.TryRemove(run.Run.Id, out _);
+        run.Dispose();
+    }
+
+    /// <summary>Starts generating the reply of a registered and accepted run whose turn it is. Returns at once.</summary>
+    public void Begin(ActiveRun run, int userSequence)
+    {
+        run.UserSequence = userSequence;
+        _ = ExecuteAsync(run);
+    }
+
+    /// <summary>Stops the runs of a chat that is no more.</summary>
+    public void AbandonChat(string chatId)
+    {
+        foreach (var run in active.Values)
+        {
+            if (run.Run.ChatId == chatId)
+                run.Abandon();
+        }
+    }
+
+    public void Dispose() => shutdown.Dispose();
+
+    /// <summary>The top of a run: whatever happens in it, its end is stored and the chat goes on.</summary>
+    private async Task ExecuteAsync(ActiveRun run)
+    {
+        var next = default(NextRun?);
+        try
+        {
+            var result = await GenerateAsync(run);
+            next = await StoreAsync(run, result);
+        }
+        catch (Exception failure)
+        {
+            LogNotStored(failure, run.Run.Id);
+            run.Fail(failure);
+        }
+
+        Forget(run);
+        if (next is { } waiting)
+            Begin(active[waiting.Id], waiting.UserSequence);
+    }
+
+    private async Task<RunResult> GenerateAsync(ActiveRun run)
+    {
+        var prompt = default(Prompt);
+        try
+        {
+            using var stop = CancellationTokenSource.CreateLinkedTokenSource(shutdown.Token, run.Abandoned);
+            prompt = await context.BuildAsync(ToPromptRequest(run), stop.Token);
+            var response = await run.Candidate.Client.GetResponseAsync(prompt.Messages, ToChatOptions(run.Run), stop.Token);
+            if (response.Text.Length == 0)
+                throw new ProviderException(run.Candidate.Provider, ProviderError.InvalidResponse, "The reply has no text.");
+            return Completed(run, prompt, response);
+        }
+        catch (ProviderException failure)
+        {
+            LogProviderFailed(failure, run.Run.Id, failure.Provider, run.Candidate.Model, failure.Error);
+            return Ended(run, prompt, RunStatus.Failed, RunError.From(failure));
+        }
+        catch (OperationCanceledException) when (run.Abandoned.IsCancellationRequested)
+        {
+            return Ended(run, prompt, RunStatus.Cancelled, RunError.ForDeletedChat());
+        }
+        catch (OperationCanceledException) when (shutdown.IsCancellationRequested)
+        {
+            LogInterrupted(run.Run.Id);
+            return Ended(run, prompt, RunStatus.Incomplete, RunError.ForShutdown());
+        }
+        catch (UnavailableException failure)
+        {
+            return Ended(run, prompt, RunStatus.Failed, new RunError(failure.Code, failure.Message, failure.RetryAfter));
+        }
+        catch (Exception failure)
+        {
+            LogDefect(failure, run.Run.Id);
+            return Ended(run, prompt, RunStatus.Failed, RunError.ForDefect());
+        }
+    }
+
+    /// <summary>Stores the end, shows it, and returns the chat's next run.</summary>
+    private async Task<NextRun?> StoreAsync(ActiveRun run, RunResult result)
+    {
+        while (true)
+        {
+            try
+            {
+                var finished = await runs.FinishAsync(result, CancellationToken.None);
+                run.Complete(finished.IsChatThere ? result : Ended(run, null, RunStatus.Cancelled, RunError.ForDeletedChat()));
+                return finished.Next;
+            }
+            catch (UnavailableException failure) when (!shutdown.IsCancellationRequested)
+            {
+                // The one who waits is told now; the reply is kept and stored as soon as the database takes it.
+                LogStoreRetry(failure, run.Run.Id);
+                run.Fail(UnavailableException.ForUnstoredReply(failure));
+                await Task.Delay(StoreRetryDelay, time, shutdown.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+    }
+
+    private PromptRequest ToPromptRequest(ActiveRun run) => new()
+    {
+        UserId = run.Run.UserId,
+        ChatId = run.Run.ChatId,
+        Message = run.Run.Message,
+        Sequence = run.UserSequence,
+        SystemPrompt = run.SystemPrompt,
+        BudgetTokens = context.GetBudget(run.Candidate, run.Run.MaxTokens),
+    };
+
+    private static ChatOptions ToChatOptions(NewRun run) => new()
+    {
+        Temperature = (float?)run.Temperature,
+        MaxOutputTokens = run.MaxTokens,
+    };
+
+    private RunResult Completed(ActiveRun run, Prompt prompt, ChatResponse response) => Ended(run, prompt, RunStatus.Completed, null) with
+    {
+        Reply = response.Text,
+        Usage = ToUsage(response, prompt),
+        FinishReason = response.FinishReason?.Value ?? ChatFinishReason.Stop.Value,
+    };
+
+    private static RunUsage ToUsage(ChatResponse response, Prompt prompt) =>
+        response.Usage is { InputTokenCount: { } input, OutputTokenCount: { } output }
+            ? new RunUsage((int)input, (int)output)
+            : new RunUsage(prompt.Receipt.PromptTokens, TokenEstimator.Count(response.Text), IsEstimated: true);
+
+    private RunResult Ended(ActiveRun run, Prompt? prompt, RunStatus status, RunError? error) => new()
+    {
+        RunId = run.Run.Id,
+        ChatId = run.Run.ChatId,
+        UserMessageId = run.Run.UserMessageId,
+        AssistantMessageId = run.Run.AssistantMessageId,
+        AssistantSequence = run.UserSequence + 1,
+        Status = status,
+        Provider = run.Candidate.Provider,
+        Model = run.Candidate.Model,
+        Receipt = prompt?.Receipt,
+        Error = error,
+        CompletedAt = time.GetUtcNow(),
+    };
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Count} replies were unfinished when the last process ended; they are marked incomplete")]
+    private partial void LogSettled(int count);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Run {RunId} failed: provider {Provider}, model {Model}, {ProviderError}")]
+    private partial void LogProviderFailed(Exception failure, string runId, string provider, string model, ProviderError providerError);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Run {RunId} was stopped by the shutdown")]
+    private partial void LogInterrupted(string runId);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Run {RunId} failed because of a defect")]
+    private partial void LogDefect(Exception failure, string runId);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The end of run {RunId} cannot be stored; trying again")]
+    private partial void LogStoreRetry(Exception failure, string runId);
+
+    [LoggerMessage(Level = LogLevel.Critical, Message = "The end of run {RunId} was not stored; the next start settles it")]
+    private partial void LogNotStored(Exception failure, string runId);
+}
