@@ -1,0 +1,115 @@
+using AiChat.Core.Chats;
+using AiChat.Infrastructure.Persistence.Sqlite;
+using Dapper;
+
+namespace AiChat.Infrastructure.Chats;
+
+public sealed class ChatRepository(SqliteDatabase database) : IChatRepository
+{
+    internal const string InsertSql = """
+        insert into chats (id, user_id, title, model, system_prompt, metadata, message_count, created_at, updated_at)
+        values (@Id, @UserId, @Title, @Model, @SystemPrompt, @Metadata, @MessageCount, @CreatedAt, @UpdatedAt)
+        """;
+
+    internal const string CountUpSql = """
+        insert into users (id, chat_count) values (@UserId, 1)
+        on conflict (id) do update set chat_count = chat_count + 1
+        """;
+
+    public Task CreateAsync(Chat chat, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
+    {
+        await connection.ExecuteAsync(InsertSql, chat);
+        return await connection.ExecuteAsync(CountUpSql, new { chat.UserId });
+    });
+
+    private const string GetSql = """
+        select id, user_id, title, model, system_prompt, metadata, message_count, created_at, updated_at
+        from chats
+        where id = @ChatId and user_id = @UserId
+        """;
+
+    public async Task<Chat?> GetAsync(string userId, string chatId, CancellationToken cancellationToken)
+    {
+        using var reader = await database.RentReaderAsync(cancellationToken);
+        return await reader.Connection.QuerySingleOrDefaultAsync<Chat>(
+            new CommandDefinition(GetSql, new { ChatId = chatId, UserId = userId }, cancellationToken: cancellationToken));
+    }
+
+    private const string ListFirstSql = """
+        select id, user_id, title, model, system_prompt, metadata, message_count, created_at, updated_at
+        from chats
+        where user_id = @UserId
+        order by updated_at desc, id desc
+        limit @Limit
+        """;
+
+    private const string ListAfterSql = """
+        select id, user_id, title, model, system_prompt, metadata, message_count, created_at, updated_at
+        from chats
+        where user_id = @UserId and (updated_at, id) < (@UpdatedAt, @Id)
+        order by updated_at desc, id desc
+        limit @Limit
+        """;
+
+    private const string TotalSql = "select chat_count from users where id = @UserId";
+
+    public async Task<ChatPage> ListAsync(string userId, int limit, ChatCursor? after, CancellationToken cancellationToken)
+    {
+        // One more than asked for tells whether there is another page.
+        var command = after is { } cursor
+            ? new CommandDefinition(ListAfterSql, new { UserId = userId, cursor.UpdatedAt, cursor.Id, Limit = limit + 1 }, cancellationToken: cancellationToken)
+            : new CommandDefinition(ListFirstSql, new { UserId = userId, Limit = limit + 1 }, cancellationToken: cancellationToken);
+
+        using var reader = await database.RentReaderAsync(cancellationToken);
+        var chats = (await reader.Connection.QueryAsync<Chat>(command)).AsList();
+        var total = await reader.Connection.ExecuteScalarAsync<int>(
+            new CommandDefinition(TotalSql, new { UserId = userId }, cancellationToken: cancellationToken));
+
+        var hasMore = chats.Count > limit;
+        if (hasMore)
+            chats.RemoveAt(limit);
+        return new ChatPage { Chats = chats, Total = total, Next = hasMore ? new ChatCursor(chats[^1].UpdatedAt, chats[^1].Id) : null };
+    }
+
+    private const string UpdateSql = """
+        update chats set
+          title = case when @SetTitle then @Title else title end,
+          model = case when @SetModel then @Model else model end,
+          system_prompt = case when @SetSystemPrompt then @SystemPrompt else system_prompt end,
+          metadata = case when @SetMetadata then @Metadata else metadata end,
+          updated_at = @Now
+        where id = @ChatId and user_id = @UserId
+        returning id, user_id, title, model, system_prompt, metadata, message_count, created_at, updated_at
+        """;
+
+    public Task<Chat?> UpdateAsync(string userId, string chatId, ChatChanges changes, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        var parameters = new
+        {
+            ChatId = chatId,
+            UserId = userId,
+            SetTitle = changes.Title.IsGiven,
+            Title = changes.Title.Value,
+            SetModel = changes.Model.IsGiven,
+            Model = changes.Model.Value,
+            SetSystemPrompt = changes.SystemPrompt.IsGiven,
+            SystemPrompt = changes.SystemPrompt.Value,
+            SetMetadata = changes.Metadata.IsGiven,
+            Metadata = changes.Metadata.Value,
+            Now = now,
+        };
+        return database.WriteAsync(connection => connection.QuerySingleOrDefaultAsync<Chat>(UpdateSql, parameters));
+    }
+
+    private const string DeleteSql = "delete from chats where id = @ChatId and user_id = @UserId";
+
+    private const string CountDownSql = "update users set chat_count = chat_count - 1 where id = @UserId";
+
+    public Task<bool> DeleteAsync(string userId, string chatId, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
+    {
+        var isDeleted = await connection.ExecuteAsync(DeleteSql, new { ChatId = chatId, UserId = userId }) > 0;
+        if (isDeleted)
+            await connection.ExecuteAsync(CountDownSql, new { UserId = userId });
+        return isDeleted;
+    });
+}

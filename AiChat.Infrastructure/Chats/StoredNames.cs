@@ -1,0 +1,40 @@
+using AiChat.Core.Chats;
+using AiChat.Core.Runs;
+
+namespace AiChat.Infrastructure.Chats;
+
+/// <summary>How roles and statuses are written in the database.</summary>
+internal static class StoredNames
+{
+    public const string InProgress = "in_progress";
+
+    public static MessageRole ToRole(string name) => name switch
+    {
+        "user" => MessageRole.User,
+        "assistant" => MessageRole.Assistant,
+        "system" => MessageRole.System,
+        "tool" => MessageRole.Tool,
+        _ => throw new ArgumentOutOfRangeException(nameof(name), name, "Unknown role in the database."),
+    };
+
+    public static MessageStatus ToMessageStatus(string name) => name switch
+    {
+        "completed" => MessageStatus.Completed,
+        InProgress => MessageStatus.InProgress,
+        "failed" => MessageStatus.Failed,
+        "cancelled" => MessageStatus.Cancelled,
+        "incomplete" => MessageStatus.Incomplete,
+        _ => throw new ArgumentOutOfRangeException(nameof(name), name, "Unknown message status in the database."),
+    };
+
+    public static string ToName(RunStatus status) => status switch
+    {
+        RunStatus.Queued => "queued",
+        RunStatus.InProgress => InProgress,
+        RunStatus.Completed => "completed",
+        RunStatus.Failed => "failed",
+        RunStatus.Cancelled => "cancelled",
+        RunStatus.Incomplete => "incomplete",
+        _ => throw new ArgumentOutOfRangeException(nameof(status), status, "Unknown run status."),
+    };
+}

@@ -1,0 +1,27 @@
+using AiChat.Core.Chats;
+using AiChat.Core.Runs;
+using AiChat.Infrastructure.Chats;
+using AiChat.Infrastructure.Persistence.Sqlite;
+using AiChat.Infrastructure.Runs;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
+
+namespace AiChat.Infrastructure.Persistence;
+
+public static class PersistenceSetup
+{
+    /// <summary>The database and the repositories. <see cref="Migrator.MigrateAsync"/> must run before they are used.</summary>
+    public static IServiceCollection AddPersistence(this IServiceCollection services)
+    {
+        services.AddOptions<DatabaseOptions>().Configure<IConfiguration>((o, c) => o.Bind(c)).ValidateOnStart();
+        services.AddSingleton<IValidateOptions<DatabaseOptions>, DatabaseOptionsValidator>();
+
+        services.AddSingleton<SqliteDatabase>();
+        services.AddSingleton<Migrator>();
+        services.AddSingleton<IChatRepository, ChatRepository>();
+        services.AddSingleton<IMessageRepository, MessageRepository>();
+        services.AddSingleton<IRunRepository, RunRepository>();
+        return services;
+    }
+}

@@ -1,0 +1,133 @@
+using System.Data.Common;
+using AiChat.Core.Errors;
+using Microsoft.Data.Sqlite;
+
+namespace AiChat.Infrastructure.Persistence.Sqlite;
+
+/// <summary>
+/// Feeds the one connection that writes. Whoever comes first commits for everybody who waits by then, in one transaction: one flush to
+/// the disk for all of them, and nobody to wake up when there is only one.
+/// </summary>
+internal sealed class SqliteWriteQueue(SqliteConnection writer, Func<Task> afterCommit) : IDisposable
+{
+    private readonly Lock gate = new();
+    private readonly SqliteCommand begin = new("begin immediate", writer);
+    private readonly SqliteCommand commit = new("commit", writer);
+    private readonly SqliteCommand rollback = new("rollback", writer);
+    private List<Write> waiting = [];
+    private List<Write> batch = [];
+    private bool isCommitting;
+
+    public Task<T> EnqueueAsync<T>(Func<DbConnection, Task<T>> work)
+    {
+        var write = new Write<T>(work);
+        lock (gate)
+        {
+            waiting.Add(write);
+            if (isCommitting)
+                return write.Result;
+            isCommitting = true;
+        }
+
+        _ = CommitWaitingAsync();
+        return write.Result;
+    }
+
+    public void Dispose()
+    {
+        begin.Dispose();
+        commit.Dispose();
+        rollback.Dispose();
+    }
+
+    private async Task CommitWaitingAsync()
+    {
+        lock (gate)
+            (waiting, batch) = (batch, waiting);
+
+        var failure = await TryCommitAsync(batch);
+        if (failure is null)
+            batch.ForEach(w => w.Succeed());
+        else if (batch.Count == 1)
+            batch[0].Fail(failure);
+        else
+            await CommitOneByOneAsync(batch);
+
+        batch.Clear();
+        await afterCommit();
+
+        lock (gate)
+        {
+            isCommitting = waiting.Count > 0;
+            if (!isCommitting)
+                return;
+        }
+
+        // A new turn on another thread: this one belongs to a request that has its answer by now.
+        ThreadPool.UnsafeQueueUserWorkItem(static queue => _ = queue.CommitWaitingAsync(), this, preferLocal: false);
+    }
+
+    /// <summary>One bad transaction must not take down those that happened to wait beside it.</summary>
+    private async Task CommitOneByOneAsync(List<Write> writes)
+    {
+        foreach (var write in writes)
+        {
+            if (await TryCommitAsync([write]) is { } failure)
+                write.Fail(failure);
+            else
+                write.Succeed();
+        }
+    }
+
+    private async Task<Exception?> TryCommitAsync(List<Write> writes)
+    {
+        try
+        {
+            begin.ExecuteNonQuery();
+            foreach (var write in writes)
+                await write.RunAsync(writer);
+            commit.ExecuteNonQuery();
+            return null;
+        }
+        catch (Exception failure)
+        {
+            Rollback();
+            return failure is SqliteException sqlite && SqliteErrors.IsUnavailable(sqlite) ? UnavailableException.ForDatabase(failure) : failure;
+        }
+    }
+
+    private void Rollback()
+    {
+        try
+        {
+            rollback.ExecuteNonQuery();
+        }
+        catch (SqliteException)
+        {
+            // SQLite rolls back by itself after some errors (disk full among them); then there is nothing left to roll back.
+        }
+    }
+
+    private abstract class Write
+    {
+        public abstract Task RunAsync(DbConnection connection);
+
+        public abstract void Succeed();
+
+        public abstract void Fail(Exception failure);
+    }
+
+    private sealed class Write<T>(Func<DbConnection, Task<T>> work) : Write
+    {
+        private readonly TaskCompletionSource<T> completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private T result = default!;
+
+        public Task<T> Result => completion.Task;
+
+        public override async Task RunAsync(DbConnection connection) => result = await work(connection);
+
+        public override void Succeed() => completion.SetResult(result);
+
+        public override void Fail(Exception failure) => completion.SetException(failure);
+    }
+}
