@@ -11,7 +11,8 @@ public static class TokenEstimator
     /// <summary>What a message costs beside its text: role and delimiters.</summary>
     public const int PerMessage = 4;
 
-    private const int BytesPerToken = 3;
+    /// <summary>How many UTF-8 bytes count as one token.</summary>
+    public const int BytesPerToken = 3;
 
     /// <summary>Tokens of the text alone.</summary>
     public static int Count(string text) => (Encoding.UTF8.GetByteCount(text) + BytesPerToken - 1) / BytesPerToken;

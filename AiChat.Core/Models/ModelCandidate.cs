@@ -3,8 +3,10 @@ using Microsoft.Extensions.AI;
 namespace AiChat.Core.Models;
 
 /// <summary>One model at one provider that may answer for an alias.</summary>
-public sealed record ModelCandidate
+public sealed class ModelCandidate
 {
+    private volatile object? lastError;
+
     public required string Provider { get; init; }
 
     /// <summary>The model's id at the provider.</summary>
@@ -19,6 +21,12 @@ public sealed record ModelCandidate
     public required IChatClient Client { get; init; }
 
     public bool IsUsable => MissingSetting is null;
+
+    /// <summary>Why the last call failed; null when it did not, or there was none.</summary>
+    public ProviderError? LastError => (ProviderError?)lastError;
+
+    /// <summary>Remembers how a call ended; null for a good end.</summary>
+    public void Report(ProviderError? error) => lastError = error;
 }
 
 /// <summary>A name clients ask for and the candidates behind it, in the order they are tried.</summary>

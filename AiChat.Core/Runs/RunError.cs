@@ -20,23 +20,32 @@ public sealed record RunError(string Code, string Message, TimeSpan? RetryAfter 
 
     private static readonly TimeSpan DefaultRetryAfter = TimeSpan.FromSeconds(10);
 
-    public static RunError From(ProviderException failure) => failure.Error switch
+    /// <summary>The stable name of a provider's failure.</summary>
+    public static string ToCode(ProviderError error) => error switch
     {
-        ProviderError.Unauthorized => new(ProviderUnauthorized,
-            $"The model provider '{failure.Provider}' refused the server's API key. The operator has to correct it; your message is stored."),
-        ProviderError.RateLimited => new(ProviderRateLimited,
-            $"The model provider '{failure.Provider}' allows no more requests at the moment. Your message is stored; send again later.",
-            failure.RetryAfter ?? DefaultRetryAfter),
-        ProviderError.Timeout => new(ProviderTimeout,
-            $"The model provider '{failure.Provider}' did not answer in time. Your message is stored; send again."),
-        ProviderError.Unavailable => new(ProviderUnavailable,
-            $"The model provider '{failure.Provider}' cannot be reached or is broken. Your message is stored; send again later."),
-        ProviderError.InvalidResponse => new(ProviderInvalidResponse,
-            $"The model provider '{failure.Provider}' sent an answer that is empty, cut or unreadable. Your message is stored; send again."),
-        ProviderError.Rejected => new(ProviderRejected,
-            $"The model provider '{failure.Provider}' refused this request. Your message is stored; change the message or its settings, or ask for another model."),
-        _ => throw new ArgumentOutOfRangeException(nameof(failure), failure.Error, "Unknown kind of provider error."),
+        ProviderError.Unauthorized => ProviderUnauthorized,
+        ProviderError.RateLimited => ProviderRateLimited,
+        ProviderError.Timeout => ProviderTimeout,
+        ProviderError.Unavailable => ProviderUnavailable,
+        ProviderError.InvalidResponse => ProviderInvalidResponse,
+        ProviderError.Rejected => ProviderRejected,
+        _ => throw new ArgumentOutOfRangeException(nameof(error), error, "Unknown kind of provider error."),
     };
+
+    public static RunError From(ProviderException failure)
+    {
+        var provider = $"The model provider '{failure.Provider}'";
+        var message = failure.Error switch
+        {
+            ProviderError.Unauthorized => $"{provider} refused the server's API key. The operator has to correct it; your message is stored.",
+            ProviderError.RateLimited => $"{provider} allows no more requests at the moment. Your message is stored; send again later.",
+            ProviderError.Timeout => $"{provider} did not answer in time. Your message is stored; send again.",
+            ProviderError.Unavailable => $"{provider} cannot be reached or is broken. Your message is stored; send again later.",
+            ProviderError.InvalidResponse => $"{provider} sent an answer that is empty, cut or unreadable. Your message is stored; send again.",
+            _ => $"{provider} refused this request. Your message is stored; change the message or its settings, or ask for another model.",
+        };
+        return new RunError(ToCode(failure.Error), message, failure.Error == ProviderError.RateLimited ? failure.RetryAfter ?? DefaultRetryAfter : null);
+    }
 
     public static RunError ForShutdown() => new(Interrupted,
         "The server stopped before the reply was whole. Your message is stored; send again.", TimeSpan.FromSeconds(5));

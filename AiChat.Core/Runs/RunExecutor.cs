@@ -104,11 +104,13 @@ public sealed partial class RunExecutor(
             var response = await run.Candidate.Client.GetResponseAsync(prompt.Messages, ToChatOptions(run.Run), stop.Token);
             if (response.Text.Length == 0)
                 throw new ProviderException(run.Candidate.Provider, ProviderError.InvalidResponse, "The reply has no text.");
+            run.Candidate.Report(null);
             return Completed(run, prompt, response);
         }
         catch (ProviderException failure)
         {
-            LogProviderFailed(failure, run.Run.Id, failure.Provider, run.Candidate.Model, failure.Error);
+            run.Candidate.Report(failure.Error == ProviderError.Rejected ? null : failure.Error);
+            LogProviderFailed(run.Run.Id, failure.Provider, run.Candidate.Model, failure.Error, failure.Message);
             return Ended(run, prompt, RunStatus.Failed, RunError.From(failure));
         }
         catch (OperationCanceledException) when (run.Abandoned.IsCancellationRequested)
@@ -198,8 +200,8 @@ public sealed partial class RunExecutor(
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Count} replies were unfinished when the last process ended; they are marked incomplete")]
     private partial void LogSettled(int count);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Run {RunId} failed: provider {Provider}, model {Model}, {ProviderError}")]
-    private partial void LogProviderFailed(Exception failure, string runId, string provider, string model, ProviderError providerError);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Run {RunId} failed: {Provider}, {Model}: {ProviderError}, {Reason}")]
+    private partial void LogProviderFailed(string runId, string provider, string model, ProviderError providerError, string reason);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Run {RunId} was stopped by the shutdown")]
     private partial void LogInterrupted(string runId);

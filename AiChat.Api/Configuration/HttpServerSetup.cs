@@ -1,0 +1,23 @@
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Options;
+
+namespace AiChat.Api.Configuration;
+
+internal static class HttpServerSetup
+{
+    /// <summary>From the request to stop until the process is gone, whatever is open.</summary>
+    private static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(20);
+
+    public static void AddHttpServer(this WebApplicationBuilder builder)
+    {
+        builder.Services.AddOptions<HttpServerOptions>().BindConfiguration(HttpServerOptions.Section);
+        builder.Services.AddSingleton<IValidateOptions<HttpServerOptions>, HttpServerOptionsValidator>();
+        builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<HttpServerOptions>>((kestrel, http) =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = http.Value.MaxBodyBytes;
+        });
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);
+        builder.Services.AddSingleton<Banner>();
+    }
+}

@@ -1,0 +1,72 @@
+using AiChat.Api.Configuration;
+using AiChat.Core.Errors;
+using AiChat.Core.Models;
+using AiChat.Core.Runs;
+using AiChat.Infrastructure.Persistence;
+using Microsoft.AspNetCore.Mvc;
+
+namespace AiChat.Api.Health;
+
+[ApiController]
+[Tags("Server")]
+[Produces("application/json")]
+public sealed class HealthController(ModelRegistry models, Migrator migrator, RunExecutor executor) : ControllerBase
+{
+    private static readonly HealthResponse Healthy = new() { Status = "healthy" };
+
+    private static readonly RootResponse Welcome = new() { Message = "AiChat is running.", Version = Banner.Version, Docs = "/docs" };
+
+    /// <summary>Say what this server is</summary>
+    [HttpGet("/", Name = "getRoot")]
+    [ProducesResponseType<RootResponse>(StatusCodes.Status200OK)]
+    public IActionResult Root() => Ok(Welcome);
+
+    /// <summary>Check that the server answers</summary>
+    [HttpGet("/health", Name = "getHealth")]
+    [ProducesResponseType<HealthResponse>(StatusCodes.Status200OK)]
+    public IActionResult Health() => Ok(Healthy);
+
+    /// <summary>Check that the process lives; for an orchestrator's liveness probe</summary>
+    [HttpGet("/health/live", Name = "getLiveness")]
+    [ProducesResponseType<HealthResponse>(StatusCodes.Status200OK)]
+    public IActionResult Live() => Ok(Healthy);
+
+    /// <summary>Check that requests can be served; for an orchestrator's readiness probe</summary>
+    /// <remarks>Checks the database and its schema. A model that fails makes it degraded, never unready: restarting would not mend it.</remarks>
+    [HttpGet("/health/ready", Name = "getReadiness")]
+    [ProducesResponseType<ReadyResponse>(StatusCodes.Status200OK)]
+    [ProducesResponseType<ReadyResponse>(StatusCodes.Status503ServiceUnavailable)]
+    public async Task<IActionResult> Ready(CancellationToken ct)
+    {
+        var database = await CheckDatabaseAsync(ct);
+        var isReady = database == "ok" && !executor.IsStopping;
+        var answers = models.Aliases.Select(ToResponse).ToList();
+        var response = new ReadyResponse
+        {
+            Status = !isReady ? "unhealthy" : answers.Exists(a => a.LastError is not null) ? "degraded" : "healthy",
+            Database = database,
+            Models = answers,
+        };
+        return StatusCode(isReady ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable, response);
+    }
+
+    private async Task<string> CheckDatabaseAsync(CancellationToken ct)
+    {
+        try
+        {
+            return await migrator.IsCurrentAsync(ct) ? "ok" : "the schema is not this version's";
+        }
+        catch (UnavailableException)
+        {
+            return "the database cannot be read";
+        }
+    }
+
+    private static ReadyModelResponse ToResponse(ModelAlias alias) => new()
+    {
+        Name = alias.Name,
+        Provider = alias.Active.Provider,
+        Model = alias.Active.Model,
+        LastError = alias.Active.LastError is { } error ? RunError.ToCode(error) : null,
+    };
+}

@@ -1,0 +1,105 @@
+using System.Buffers;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using AiChat.Api.Errors;
+using Microsoft.AspNetCore.Mvc.Formatters;
+using Microsoft.Net.Http.Headers;
+
+namespace AiChat.Api.Json;
+
+/// <summary>
+/// Reads JSON bodies whole (their size is limited) and says everything that is wrong with one at once; the framework's own reader stops
+/// at the first field of a wrong type.
+/// </summary>
+internal sealed class JsonBodyFormatter : InputFormatter
+{
+    public JsonBodyFormatter()
+    {
+        SupportedMediaTypes.Add(MediaTypeHeaderValue.Parse("application/json"));
+        SupportedMediaTypes.Add(MediaTypeHeaderValue.Parse("application/*+json"));
+    }
+
+    /// <summary>An empty body is a malformed one; the framework would bind nothing and go on.</summary>
+    public override Task<InputFormatterResult> ReadAsync(InputFormatterContext context) => ReadRequestBodyAsync(context);
+
+    public override async Task<InputFormatterResult> ReadRequestBodyAsync(InputFormatterContext context)
+    {
+        var reader = context.HttpContext.Request.BodyReader;
+        var body = await reader.ReadAsync(context.HttpContext.RequestAborted);
+        while (!body.IsCompleted)
+        {
+            reader.AdvanceTo(body.Buffer.Start, body.Buffer.End);
+            body = await reader.ReadAsync(context.HttpContext.RequestAborted);
+        }
+
+        try
+        {
+            return await InputFormatterResult.SuccessAsync(Parse(body.Buffer, context.ModelType));
+        }
+        finally
+        {
+            reader.AdvanceTo(body.Buffer.End);
+        }
+    }
+
+    private static object Parse(ReadOnlySequence<byte> body, Type type)
+    {
+        try
+        {
+            var reader = new Utf8JsonReader(body);
+            return JsonSerializer.Deserialize(ref reader, type, JsonSetup.Options) is { } value && IsAtEnd(ref reader)
+                ? value
+                : throw RequestBodyException.NotAnObject();
+        }
+        catch (JsonException)
+        {
+            throw FindProblems(body, JsonSetup.Options.GetTypeInfo(type));
+        }
+    }
+
+    private static bool IsAtEnd(ref Utf8JsonReader reader) => !reader.Read();
+
+    /// <summary>Reads every field by itself.</summary>
+    private static RequestBodyException FindProblems(ReadOnlySequence<byte> body, JsonTypeInfo type)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(body);
+            if (document.RootElement.ValueKind != JsonValueKind.Object)
+                return RequestBodyException.NotAnObject();
+
+            var errors = type.Properties
+                .Where(p => document.RootElement.TryGetProperty(p.Name, out var value) && !CanRead(value, p.PropertyType))
+                .ToDictionary(p => p.Name, p => new[] { $"must be {Describe(p.PropertyType)}" });
+            return errors.Count > 0 ? RequestBodyException.WrongTypes(errors) : RequestBodyException.Malformed();
+        }
+        catch (JsonException)
+        {
+            return RequestBodyException.Malformed();
+        }
+    }
+
+    private static bool CanRead(JsonElement value, Type type)
+    {
+        try
+        {
+            value.Deserialize(type, JsonSetup.Options);
+            return true;
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+    }
+
+    private static string Describe(Type type)
+    {
+        if (type.IsGenericType)
+            return Describe(type.GenericTypeArguments[0]);
+        if (type == typeof(string))
+            return "a text";
+        if (type == typeof(bool))
+            return "true or false";
+        return type == typeof(int) ? "a whole number" : type == typeof(double) ? "a number" : "a JSON value of another kind";
+    }
+}

@@ -1,0 +1,50 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.Extensions.Options;
+
+namespace AiChat.Api.Json;
+
+internal static class JsonSetup
+{
+    /// <summary>The one JSON format, for MVC and for everything written by hand. Frozen at start.</summary>
+    public static JsonSerializerOptions Options { get; } = Create();
+
+    public static void AddJson(this IMvcBuilder mvc)
+    {
+        mvc.AddJsonOptions(json => Apply(json.JsonSerializerOptions));
+        mvc.Services.ConfigureHttpJsonOptions(json => Apply(json.SerializerOptions));
+        mvc.Services.AddSingleton<IConfigureOptions<MvcOptions>, JsonBodyFormatterSetup>();
+    }
+
+    private static JsonSerializerOptions Create()
+    {
+        var options = new JsonSerializerOptions(JsonSerializerDefaults.Web);
+        Apply(options);
+        options.MakeReadOnly(populateMissingResolver: true);
+        return options;
+    }
+
+    private static void Apply(JsonSerializerOptions options)
+    {
+        options.PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower;
+        // The body is JSON, never part of a page: letters of all languages stay readable.
+        options.Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping;
+        options.Converters.Add(new InstantJsonConverter());
+        options.Converters.Add(new LenientBooleanJsonConverter());
+        options.Converters.Add(new RawJsonConverter());
+        options.Converters.Add(new OptionalJsonConverterFactory());
+        options.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower, allowIntegerValues: false));
+    }
+
+    /// <summary>Replaces the framework's reader of JSON bodies by ours.</summary>
+    private sealed class JsonBodyFormatterSetup : IConfigureOptions<MvcOptions>
+    {
+        public void Configure(MvcOptions options)
+        {
+            options.InputFormatters.Clear();
+            options.InputFormatters.Add(new JsonBodyFormatter());
+        }
+    }
+}

@@ -1,0 +1,35 @@
+using AiChat.Api.Configuration;
+using AiChat.Api.Errors;
+using AiChat.Api.Json;
+using AiChat.Api.Logging;
+using AiChat.Api.OpenApi;
+using AiChat.Core;
+using AiChat.Infrastructure.Persistence;
+using AiChat.Infrastructure.Providers;
+
+var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
+
+builder.Configuration.UseAiChatSources(args, Directory.GetCurrentDirectory());
+builder.AddLogging();
+builder.AddHttpServer();
+
+builder.Services.AddChatCore();
+builder.Services.AddPersistence();
+builder.Services.AddProviders();
+
+builder.Services.AddControllers(mvc => mvc.AddValidation()).AddJson();
+builder.Services.AddValidators();
+builder.Services.AddProblems();
+builder.Services.AddOpenApiDocument();
+
+await using var app = builder.Build();
+
+app.UseRequestLog();
+app.UseProblems();
+app.UseOpenApiPages();
+app.MapControllers();
+
+return await app.RunToEndAsync(builder.Services);
+
+/// <summary>Named for tests, which start the application in their own process.</summary>
+public sealed partial class Program;

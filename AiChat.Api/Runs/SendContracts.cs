@@ -1,0 +1,97 @@
+using AiChat.Api.Chats;
+using AiChat.Core.Runs;
+
+namespace AiChat.Api.Runs;
+
+/// <summary>A message to the model.</summary>
+public sealed record SendRequest
+{
+    /// <summary>The chat it belongs to; a new one is made when left out.</summary>
+    public string? ChatId { get; init; }
+
+    /// <summary>The owner of the chat; <c>default</c> when left out.</summary>
+    public string? UserId { get; init; }
+
+    /// <summary>What the user says.</summary>
+    public string? Message { get; init; }
+
+    /// <summary>The alias to answer; left out for the chat's own, else <c>fast</c>.</summary>
+    public string? Model { get; init; }
+
+    /// <summary>How freely the model chooses its words, 0 to 2; left out for the model's own setting.</summary>
+    public double? Temperature { get; init; }
+
+    /// <summary>The longest reply, in tokens.</summary>
+    public int? MaxTokens { get; init; }
+}
+
+/// <summary>The reply to a message.</summary>
+public sealed record SendResponse
+{
+    /// <summary>What the model says.</summary>
+    public required string Reply { get; init; }
+
+    /// <summary>The chat.</summary>
+    public required string ChatId { get; init; }
+
+    /// <summary>The stored reply.</summary>
+    public required string MessageId { get; init; }
+
+    /// <summary>The stored message of the user.</summary>
+    public required string UserMessageId { get; init; }
+
+    /// <summary>The run that made the reply.</summary>
+    public required string RunId { get; init; }
+
+    /// <summary>The model that answered, as its provider names it.</summary>
+    public required string Model { get; init; }
+
+    /// <summary>The provider that answered.</summary>
+    public required string Provider { get; init; }
+
+    /// <summary>What was used.</summary>
+    public required UsageResponse Usage { get; init; }
+
+    /// <summary>Why the model stopped: <c>stop</c>, <c>length</c> (the longest reply was reached), <c>content_filter</c>.</summary>
+    public required string FinishReason { get; init; }
+
+    /// <summary>When the reply was whole.</summary>
+    public required DateTimeOffset CreatedAt { get; init; }
+}
+
+/// <summary>Tokens of one reply.</summary>
+public sealed record UsageResponse
+{
+    /// <summary>Tokens of the prompt.</summary>
+    public required int InputTokens { get; init; }
+
+    /// <summary>Tokens of the reply.</summary>
+    public required int OutputTokens { get; init; }
+}
+
+internal static class SendMapper
+{
+    public static SendCommand ToCommand(this SendRequest request) => new()
+    {
+        UserId = request.UserId ?? UserIdAttribute.Default,
+        ChatId = request.ChatId is null ? null : Guid.Parse(request.ChatId).ToString(),
+        Message = request.Message!,
+        Model = request.Model,
+        Temperature = request.Temperature,
+        MaxTokens = request.MaxTokens,
+    };
+
+    public static SendResponse ToResponse(this RunResult result) => new()
+    {
+        Reply = result.Reply,
+        ChatId = result.ChatId,
+        MessageId = result.AssistantMessageId,
+        UserMessageId = result.UserMessageId,
+        RunId = result.RunId,
+        Model = result.Model,
+        Provider = result.Provider,
+        Usage = new UsageResponse { InputTokens = result.Usage!.Value.InputTokens, OutputTokens = result.Usage.Value.OutputTokens },
+        FinishReason = result.FinishReason!,
+        CreatedAt = result.CompletedAt,
+    };
+}

@@ -1,0 +1,223 @@
+using System.Text.Json;
+using Microsoft.Extensions.AI;
+
+namespace AiChat.Infrastructure.Providers.OpenAi;
+
+/// <summary>
+/// What AiChat needs of a chat completion, or of one event of a streamed one. Read tolerantly: "OpenAI-compatible" servers leave fields
+/// out, add their own and send null or another type where a value belongs. Only what is not a JSON object at all is an error.
+/// </summary>
+internal readonly record struct Completion
+{
+    /// <summary>The text of the first choice; null when there is none.</summary>
+    public string? Text { get; private init; }
+
+    /// <summary>Why the model stopped; null while it has not, or when the server does not say.</summary>
+    public ChatFinishReason? FinishReason { get; private init; }
+
+    /// <summary>The model that answered, as the server names it.</summary>
+    public string? Model { get; private init; }
+
+    public long? InputTokens { get; private init; }
+
+    public long? OutputTokens { get; private init; }
+
+    /// <summary>Whether there was at least one choice.</summary>
+    public bool HasChoice { get; private init; }
+
+    /// <summary>The server's error text; null when it reported none.</summary>
+    public string? Error { get; private init; }
+
+    /// <summary>The stream's last word.</summary>
+    public bool IsDone { get; private init; }
+
+    public static Completion Done => new() { IsDone = true };
+
+    /// <summary>The usage the server reported; null when it reported none.</summary>
+    public UsageDetails? ToUsage() => InputTokens is null && OutputTokens is null
+        ? null
+        : new UsageDetails { InputTokenCount = InputTokens, OutputTokenCount = OutputTokens, TotalTokenCount = InputTokens + OutputTokens };
+
+    /// <param name="json">A whole completion (<c>message</c>) or an event of a stream (<c>delta</c>).</param>
+    /// <param name="askedModel">The asked model, so that its name is not made again for every event.</param>
+    /// <exception cref="JsonException">Not a JSON object.</exception>
+    public static Completion Parse(ReadOnlySpan<byte> json, string askedModel)
+    {
+        try
+        {
+            return ParseObject(json, askedModel);
+        }
+        catch (InvalidOperationException failure)
+        {
+            // Well-formed JSON around a string that is no text: broken UTF-8, half a surrogate pair.
+            throw new JsonException(failure.Message, failure);
+        }
+    }
+
+    private static Completion ParseObject(ReadOnlySpan<byte> json, string askedModel)
+    {
+        var reader = new Utf8JsonReader(json);
+        if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
+            throw new JsonException("The answer is not a JSON object.");
+
+        var completion = default(Completion);
+        while (NextProperty(ref reader))
+        {
+            if (reader.ValueTextEquals("choices"u8))
+                completion = ReadChoices(ref reader, completion);
+            else if (reader.ValueTextEquals("usage"u8))
+                completion = ReadUsage(ref reader, completion);
+            else if (reader.ValueTextEquals("model"u8))
+                completion = completion with { Model = ReadModel(ref reader, askedModel) };
+            else if (reader.ValueTextEquals("error"u8))
+                completion = completion with { Error = ReadError(ref reader) };
+            else
+                SkipValue(ref reader);
+        }
+
+        // Reads on, so that anything behind the object is noticed.
+        reader.Read();
+        return completion;
+    }
+
+    private static Completion ReadChoices(ref Utf8JsonReader reader, Completion completion)
+    {
+        if (!EnterValue(ref reader, JsonTokenType.StartArray))
+            return completion;
+
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+        {
+            if (reader.TokenType == JsonTokenType.StartObject && !completion.HasChoice)
+                completion = ReadChoice(ref reader, completion with { HasChoice = true });
+            else
+                reader.Skip();
+        }
+
+        return completion;
+    }
+
+    private static Completion ReadChoice(ref Utf8JsonReader reader, Completion completion)
+    {
+        while (NextProperty(ref reader))
+        {
+            if (reader.ValueTextEquals("message"u8) || reader.ValueTextEquals("delta"u8))
+                completion = completion with { Text = ReadContent(ref reader) ?? completion.Text };
+            else if (reader.ValueTextEquals("finish_reason"u8))
+                completion = completion with { FinishReason = ReadFinishReason(ref reader) };
+            else
+                SkipValue(ref reader);
+        }
+
+        return completion;
+    }
+
+    private static string? ReadContent(ref Utf8JsonReader reader)
+    {
+        if (!EnterValue(ref reader, JsonTokenType.StartObject))
+            return null;
+
+        var text = default(string);
+        while (NextProperty(ref reader))
+        {
+            if (reader.ValueTextEquals("content"u8))
+                text = ReadString(ref reader);
+            else
+                SkipValue(ref reader);
+        }
+
+        return text;
+    }
+
+    private static ChatFinishReason? ReadFinishReason(ref Utf8JsonReader reader)
+    {
+        reader.Read();
+        if (reader.TokenType == JsonTokenType.String && reader.ValueTextEquals("stop"u8))
+            return ChatFinishReason.Stop;
+        return StringOrSkip(ref reader) is { Length: > 0 } reason ? new ChatFinishReason(reason) : null;
+    }
+
+    private static Completion ReadUsage(ref Utf8JsonReader reader, Completion completion)
+    {
+        if (!EnterValue(ref reader, JsonTokenType.StartObject))
+            return completion;
+
+        while (NextProperty(ref reader))
+        {
+            if (reader.ValueTextEquals("prompt_tokens"u8))
+                completion = completion with { InputTokens = ReadCount(ref reader) };
+            else if (reader.ValueTextEquals("completion_tokens"u8))
+                completion = completion with { OutputTokens = ReadCount(ref reader) };
+            else
+                SkipValue(ref reader);
+        }
+
+        return completion;
+    }
+
+    private static string? ReadModel(ref Utf8JsonReader reader, string askedModel)
+    {
+        reader.Read();
+        return reader.TokenType == JsonTokenType.String && reader.ValueTextEquals(askedModel) ? askedModel : StringOrSkip(ref reader);
+    }
+
+    /// <summary>An error is an object with a message, or a string; null stands for none.</summary>
+    private static string? ReadError(ref Utf8JsonReader reader)
+    {
+        reader.Read();
+        if (reader.TokenType != JsonTokenType.StartObject)
+            return StringOrSkip(ref reader);
+
+        var message = default(string);
+        while (NextProperty(ref reader))
+        {
+            if (reader.ValueTextEquals("message"u8))
+                message = ReadString(ref reader);
+            else
+                SkipValue(ref reader);
+        }
+
+        return message ?? "an error without a message";
+    }
+
+    private static long? ReadCount(ref Utf8JsonReader reader)
+    {
+        reader.Read();
+        if (reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out var count) && count is >= 0 and <= int.MaxValue)
+            return count;
+        reader.Skip();
+        return null;
+    }
+
+    private static string? ReadString(ref Utf8JsonReader reader)
+    {
+        reader.Read();
+        return StringOrSkip(ref reader);
+    }
+
+    private static string? StringOrSkip(ref Utf8JsonReader reader)
+    {
+        if (reader.TokenType == JsonTokenType.String)
+            return reader.GetString();
+        reader.Skip();
+        return null;
+    }
+
+    /// <summary>Moves to the next name of the object the reader is in; false at its end.</summary>
+    private static bool NextProperty(ref Utf8JsonReader reader) => reader.Read() && reader.TokenType == JsonTokenType.PropertyName;
+
+    /// <summary>Moves to the value and into it when it is of that kind; otherwise passes over it.</summary>
+    private static bool EnterValue(ref Utf8JsonReader reader, JsonTokenType kind)
+    {
+        reader.Read();
+        if (reader.TokenType == kind)
+            return true;
+        reader.Skip();
+        return false;
+    }
+
+    private static void SkipValue(ref Utf8JsonReader reader)
+    {
+        reader.Read();
+        reader.Skip();
+    }
+}
