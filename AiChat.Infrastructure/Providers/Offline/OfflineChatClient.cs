@@ -131,8 +131,9 @@ internal sealed class OfflineChatClient(ChatClientMetadata metadata, string hint
         private static string Describe(int messages, int tokens, string newest, string hint)
         {
             var count = messages == 1 ? "1 message" : $"{messages} messages";
-            return string.Create(CultureInfo.InvariantCulture,
-                $"This is AiChat's offline backend: no model is connected, so nobody thought about this. I was sent {count} (about {tokens} tokens); the newest says: \"{Shorten(newest)}\". {hint}");
+            return "This is AiChat's offline backend: no model is connected, so nobody thought about this. "
+                + string.Create(CultureInfo.InvariantCulture, $"I was sent {count} (about {tokens} tokens); ")
+                + $"the newest says: \"{Shorten(newest)}\". {hint}";
         }
 
         private static string Shorten(string text)

@@ -56,7 +56,14 @@ internal sealed partial record OfflineScript
 
     // The last alternative takes everything behind it, so the search ends there.
     [GeneratedRegex(
-        @"(?<!\S)#(?:(?<name>delay|pace|cut)\s+(?<number>[0-9]{1,6})(?!\S)|(?<name>fail)\s+(?<number>[1-5][0-9]{2})(?!\S)|(?<name>empty)(?!\S)|(?<name>say)\s(?<text>[\s\S]*))",
-        RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant)]
+        """
+        (?<!\S) \# (?:
+            (?<name>delay|pace|cut) \s+ (?<number>[0-9]{1,6}) (?!\S)
+          | (?<name>fail) \s+ (?<number>[1-5][0-9]{2}) (?!\S)
+          | (?<name>empty) (?!\S)
+          | (?<name>say) \s (?<text>[\s\S]*)
+        )
+        """,
+        RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant | RegexOptions.IgnorePatternWhitespace)]
     private static partial Regex Directive();
 }

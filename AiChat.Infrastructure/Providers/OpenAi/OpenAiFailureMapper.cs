@@ -49,10 +49,16 @@ internal sealed class OpenAiFailureMapper(string provider, string model, Provide
     public ProviderException InvalidAnswer(string problem) =>
         New(ProviderError.InvalidResponse, $"{provider} sent an answer for {model} that cannot be used: {problem}");
 
-    private ProviderException FromConnection(HttpRequestException failure) =>
-        failure.HttpRequestError is HttpRequestError.ResponseEnded or HttpRequestError.InvalidResponse
-            ? New(ProviderError.InvalidResponse, $"{provider} broke off before it answered for {model}: {failure.Message}", failure)
-            : New(ProviderError.Unavailable, $"{provider} cannot be reached: {failure.Message} Check Providers:{provider}:BaseUrl.", failure);
+    private ProviderException FromConnection(HttpRequestException failure)
+    {
+        var reason = failure.GetBaseException().Message;
+        // A connection that was there broke, which is not the same as none: the request may have been worked on.
+        var isBroken = failure.HttpRequestError is HttpRequestError.ResponseEnded or HttpRequestError.InvalidResponse
+            || failure is { HttpRequestError: HttpRequestError.Unknown, InnerException: IOException };
+        return isBroken
+            ? New(ProviderError.InvalidResponse, $"{provider} broke off before it answered for {model}: {reason}", failure)
+            : New(ProviderError.Unavailable, $"{provider} cannot be reached: {reason} (Providers:{provider}:BaseUrl)", failure);
+    }
 
     private ProviderException New(ProviderError error, string message, Exception? inner = null) => new(provider, error, message, inner);
 
