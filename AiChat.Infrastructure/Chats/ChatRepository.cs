@@ -1,4 +1,6 @@
+using System.Data.Common;
 using AiChat.Core.Chats;
+using AiChat.Infrastructure.Persistence;
 using AiChat.Infrastructure.Persistence.Sqlite;
 using Dapper;
 
@@ -60,15 +62,40 @@ public sealed class ChatRepository(SqliteDatabase database) : IChatRepository
             ? new CommandDefinition(ListAfterSql, new { UserId = userId, cursor.UpdatedAt, cursor.Id, Limit = limit + 1 }, cancellationToken: cancellationToken)
             : new CommandDefinition(ListFirstSql, new { UserId = userId, Limit = limit + 1 }, cancellationToken: cancellationToken);
 
-        using var reader = await database.RentReaderAsync(cancellationToken);
-        var chats = (await reader.Connection.QueryAsync<Chat>(command)).AsList();
-        var total = await reader.Connection.ExecuteScalarAsync<int>(
+        using var lease = await database.RentReaderAsync(cancellationToken);
+        var chats = await ReadAsync(lease.Connection, command);
+        var total = await lease.Connection.ExecuteScalarAsync<int>(
             new CommandDefinition(TotalSql, new { UserId = userId }, cancellationToken: cancellationToken));
 
         var hasMore = chats.Count > limit;
         if (hasMore)
             chats.RemoveAt(limit);
         return new ChatPage { Chats = chats, Total = total, Next = hasMore ? new ChatCursor(chats[^1].UpdatedAt, chats[^1].Id) : null };
+    }
+
+    /// <summary>Row by row and by position: mapping by name boxes every number, which is felt in lists.</summary>
+    private static async Task<List<Chat>> ReadAsync(DbConnection connection, CommandDefinition command)
+    {
+        var chats = new List<Chat>();
+        // Not DisposeAsync: Dapper's reader then keeps the command, and its statement is compiled again next time.
+        using var row = await connection.ExecuteReaderAsync(command);
+        while (await row.ReadAsync(command.CancellationToken))
+        {
+            chats.Add(new Chat
+            {
+                Id = row.GetString(0),
+                UserId = row.GetString(1),
+                Title = row.GetTextOrNull(2),
+                Model = row.GetTextOrNull(3),
+                SystemPrompt = row.GetTextOrNull(4),
+                Metadata = row.GetTextOrNull(5),
+                MessageCount = row.GetInt32(6),
+                CreatedAt = row.GetInstant(7),
+                UpdatedAt = row.GetInstant(8),
+            });
+        }
+
+        return chats;
     }
 
     private const string UpdateSql = """

@@ -1,5 +1,7 @@
+using System.Data.Common;
 using System.Runtime.CompilerServices;
 using AiChat.Core.Chats;
+using AiChat.Infrastructure.Persistence;
 using AiChat.Infrastructure.Persistence.Sqlite;
 using Dapper;
 
@@ -41,23 +43,49 @@ public sealed class MessageRepository(SqliteDatabase database) : IMessageReposit
             Limit = limit + 1,
         };
 
-        using var reader = await database.RentReaderAsync(cancellationToken);
-        var rows = (await reader.Connection.QueryAsync<MessageRow>(
-            new CommandDefinition(isForwards ? PageForwardsSql : PageBackwardsSql, parameters, cancellationToken: cancellationToken))).AsList();
-        if (rows.Count == 0 && await CountAsync(reader, userId, chatId, cancellationToken) is null)
+        using var lease = await database.RentReaderAsync(cancellationToken);
+        var messages = await ReadAsync(
+            lease.Connection, new CommandDefinition(isForwards ? PageForwardsSql : PageBackwardsSql, parameters, cancellationToken: cancellationToken), chatId);
+        if (messages.Count == 0 && await CountAsync(lease, userId, chatId, cancellationToken) is null)
             return null;
 
-        var hasMore = rows.Count > limit;
+        var hasMore = messages.Count > limit;
         if (hasMore)
-            rows.RemoveAt(limit);
+            messages.RemoveAt(limit);
         if (!isForwards)
-            rows.Reverse();
+            messages.Reverse();
         return new MessagePage
         {
-            Messages = rows.ConvertAll(r => r.ToMessage(chatId)),
-            HasOlder = isForwards ? rows.Count > 0 && rows[0].Sequence > 1 : hasMore,
+            Messages = messages,
+            HasOlder = isForwards ? messages.Count > 0 && messages[0].Sequence > 1 : hasMore,
             HasNewer = isForwards && hasMore,
         };
+    }
+
+    /// <summary>Row by row and by position: pages of messages are what is read most, and mapping by name boxes every number.</summary>
+    private static async Task<List<Message>> ReadAsync(DbConnection connection, CommandDefinition command, string chatId)
+    {
+        var messages = new List<Message>();
+        // Not DisposeAsync: Dapper's reader then keeps the command, and its statement is compiled again next time.
+        using var row = await connection.ExecuteReaderAsync(command);
+        while (await row.ReadAsync(command.CancellationToken))
+        {
+            messages.Add(new Message
+            {
+                Id = row.GetString(0),
+                ChatId = chatId,
+                Sequence = row.GetInt32(1),
+                Role = StoredNames.ToRole(row.GetString(2)),
+                Content = row.GetString(3),
+                ToolCalls = row.GetTextOrNull(4),
+                Status = StoredNames.ToMessageStatus(row.GetString(5)),
+                Model = row.GetTextOrNull(6),
+                CreatedAt = row.GetInstant(7),
+                UpdatedAt = row.GetInstant(8),
+            });
+        }
+
+        return messages;
     }
 
     private static Task<int?> CountAsync(
@@ -77,7 +105,8 @@ public sealed class MessageRepository(SqliteDatabase database) : IMessageReposit
         string userId, string chatId, int beforeSequence, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var lease = await database.RentReaderAsync(cancellationToken);
-        await using var rows = await lease.Connection.ExecuteReaderAsync(
+        // Not DisposeAsync: Dapper's reader then keeps the command, and its statement is compiled again next time.
+        using var rows = await lease.Connection.ExecuteReaderAsync(
             new CommandDefinition(HistorySql, new { ChatId = chatId, UserId = userId, Before = beforeSequence }, cancellationToken: cancellationToken));
         while (await rows.ReadAsync(cancellationToken))
         {
@@ -88,32 +117,5 @@ public sealed class MessageRepository(SqliteDatabase database) : IMessageReposit
                 Content = rows.GetString(2),
             };
         }
-    }
-
-    private sealed record MessageRow
-    {
-        public required string Id { get; init; }
-        public required int Sequence { get; init; }
-        public required string Role { get; init; }
-        public required string Content { get; init; }
-        public string? ToolCalls { get; init; }
-        public required string Status { get; init; }
-        public string? Model { get; init; }
-        public required DateTimeOffset CreatedAt { get; init; }
-        public required DateTimeOffset UpdatedAt { get; init; }
-
-        public Message ToMessage(string chatId) => new()
-        {
-            Id = Id,
-            ChatId = chatId,
-            Sequence = Sequence,
-            Role = StoredNames.ToRole(Role),
-            Content = Content,
-            ToolCalls = ToolCalls,
-            Status = StoredNames.ToMessageStatus(Status),
-            Model = Model,
-            CreatedAt = CreatedAt,
-            UpdatedAt = UpdatedAt,
-        };
     }
 }
