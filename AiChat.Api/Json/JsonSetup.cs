@@ -15,7 +15,7 @@ internal static class JsonSetup
     {
         mvc.AddJsonOptions(json => Apply(json.JsonSerializerOptions));
         mvc.Services.ConfigureHttpJsonOptions(json => Apply(json.SerializerOptions));
-        mvc.Services.AddSingleton<IConfigureOptions<MvcOptions>, JsonBodyFormatterSetup>();
+        mvc.Services.AddSingleton<IConfigureOptions<MvcOptions>, JsonBodySetup>();
     }
 
     private static JsonSerializerOptions Create()
@@ -38,13 +38,14 @@ internal static class JsonSetup
         options.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower, allowIntegerValues: false));
     }
 
-    /// <summary>Replaces the framework's reader of JSON bodies by ours.</summary>
-    private sealed class JsonBodyFormatterSetup : IConfigureOptions<MvcOptions>
+    /// <summary>Our reader of JSON bodies instead of the framework's, our writer in front of it.</summary>
+    private sealed class JsonBodySetup : IConfigureOptions<MvcOptions>
     {
         public void Configure(MvcOptions options)
         {
             options.InputFormatters.Clear();
-            options.InputFormatters.Add(new JsonBodyFormatter());
+            options.InputFormatters.Add(new JsonBodyReader());
+            options.OutputFormatters.Insert(0, new JsonBodyWriter());
         }
     }
 }

@@ -1,11 +1,12 @@
 using Microsoft.Extensions.Options;
 using Serilog;
+using Serilog.Events;
+using Serilog.Extensions.Logging;
 using Serilog.Formatting.Json;
-using Serilog.Settings.Configuration;
 
 namespace AiChat.Api.Logging;
 
-/// <summary>How log lines look.</summary>
+/// <summary>How log lines look. Their levels are in <c>Logging:LogLevel</c>, as everywhere in ASP.NET Core.</summary>
 public sealed class LogOptions
 {
     public const string Section = "Logging";
@@ -26,33 +27,31 @@ internal static class LoggingSetup
 {
     private const string TextTemplate = "{Timestamp:HH:mm:ss.fff} {Level:u3} {Message:lj}{NewLine}{Exception}";
 
-    /// <summary>Serilog to the console; levels come from the <c>Serilog:MinimumLevel</c> section. Writing happens beside the requests.</summary>
+    /// <summary>Serilog to the console, written beside the requests.</summary>
     public static void AddLogging(this WebApplicationBuilder builder)
     {
         builder.Services.AddOptions<LogOptions>().BindConfiguration(LogOptions.Section);
         builder.Services.AddSingleton<IValidateOptions<LogOptions>, LogOptionsValidator>();
 
         builder.Logging.ClearProviders();
-        builder.Services.AddSingleton<ILoggerProvider>(services => new Serilog.Extensions.Logging.SerilogLoggerProvider(
-            CreateLogger(services.GetRequiredService<IConfiguration>()), dispose: true));
-        // Serilog decides by its own levels; the framework's filter in front of it must not decide as well.
-        builder.Logging.SetMinimumLevel(LogLevel.Trace);
+        builder.Logging.AddConfiguration(builder.Configuration.GetSection(LogOptions.Section));
+        // How the server fails to start is told in one sentence (Startup); and the request log replaces the framework's, whose scope
+        // around every request costs more than all of our own work before the database.
+        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
+        builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
+        builder.Services.AddSingleton<ILoggerProvider>(_ =>
+            new SerilogLoggerProvider(CreateLogger(isJson: builder.Configuration[$"{LogOptions.Section}:Format"] == "json"), dispose: true));
     }
 
-    private static Serilog.Core.Logger CreateLogger(IConfiguration configuration)
-    {
-        // The sink is named here: no search through assemblies at start.
-        var reading = new ConfigurationReaderOptions(typeof(LoggingSetup).Assembly);
-        var isJson = configuration[$"{LogOptions.Section}:{nameof(LogOptions.Format)}"] == "json";
-        return new LoggerConfiguration()
-            .ReadFrom.Configuration(configuration, reading)
-            .WriteTo.Async(sink =>
-            {
-                if (isJson)
-                    sink.Console(new JsonFormatter(renderMessage: true));
-                else
-                    sink.Console(outputTemplate: TextTemplate, formatProvider: System.Globalization.CultureInfo.InvariantCulture);
-            })
-            .CreateLogger();
-    }
+    /// <summary>Takes whatever reaches it: the levels were decided before.</summary>
+    private static Serilog.Core.Logger CreateLogger(bool isJson) => new LoggerConfiguration()
+        .MinimumLevel.Is(LevelAlias.Minimum)
+        .WriteTo.Async(sink =>
+        {
+            if (isJson)
+                sink.Console(new JsonFormatter(renderMessage: true));
+            else
+                sink.Console(outputTemplate: TextTemplate, formatProvider: System.Globalization.CultureInfo.InvariantCulture);
+        })
+        .CreateLogger();
 }

@@ -46,7 +46,7 @@ internal sealed partial class RequestLogMiddleware(RequestDelegate next, ILogger
         var given = context.Request.Headers[RequestIdHeader];
         if (given is [{ Length: > 0 and <= LongestRequestId } id] && !id.AsSpan().ContainsAnyExcept(RequestIdCharacters))
             return id;
-        return Activity.Current?.TraceId.ToHexString() ?? context.TraceIdentifier;
+        return (Activity.Current?.TraceId ?? ActivityTraceId.CreateRandom()).ToHexString();
     }
 
     private static Task SetRequestId(object state)

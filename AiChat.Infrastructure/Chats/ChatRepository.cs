@@ -20,8 +20,8 @@ public sealed class ChatRepository(SqliteDatabase database) : IChatRepository
 
     public Task CreateAsync(Chat chat, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
     {
-        await connection.ExecuteAsync(InsertSql, chat);
-        return await connection.ExecuteAsync(CountUpSql, new { chat.UserId });
+        await connection.ExecuteAsync(Statement.Of(InsertSql, chat));
+        return await connection.ExecuteAsync(Statement.Of(CountUpSql, new { chat.UserId }));
     });
 
     private const string GetSql = """
@@ -34,7 +34,7 @@ public sealed class ChatRepository(SqliteDatabase database) : IChatRepository
     {
         using var reader = await database.RentReaderAsync(cancellationToken);
         return await reader.Connection.QuerySingleOrDefaultAsync<Chat>(
-            new CommandDefinition(GetSql, new { ChatId = chatId, UserId = userId }, cancellationToken: cancellationToken));
+            Statement.Of(GetSql, new { ChatId = chatId, UserId = userId }, cancellationToken));
     }
 
     private const string ListFirstSql = """
@@ -59,13 +59,13 @@ public sealed class ChatRepository(SqliteDatabase database) : IChatRepository
     {
         // One more than asked for tells whether there is another page.
         var command = after is { } cursor
-            ? new CommandDefinition(ListAfterSql, new { UserId = userId, cursor.UpdatedAt, cursor.Id, Limit = limit + 1 }, cancellationToken: cancellationToken)
-            : new CommandDefinition(ListFirstSql, new { UserId = userId, Limit = limit + 1 }, cancellationToken: cancellationToken);
+            ? Statement.Of(ListAfterSql, new { UserId = userId, cursor.UpdatedAt, cursor.Id, Limit = limit + 1 }, cancellationToken)
+            : Statement.Of(ListFirstSql, new { UserId = userId, Limit = limit + 1 }, cancellationToken);
 
         using var lease = await database.RentReaderAsync(cancellationToken);
         var chats = await ReadAsync(lease.Connection, command);
         var total = await lease.Connection.ExecuteScalarAsync<int>(
-            new CommandDefinition(TotalSql, new { UserId = userId }, cancellationToken: cancellationToken));
+            Statement.Of(TotalSql, new { UserId = userId }, cancellationToken));
 
         var hasMore = chats.Count > limit;
         if (hasMore)
@@ -125,7 +125,7 @@ public sealed class ChatRepository(SqliteDatabase database) : IChatRepository
             Metadata = changes.Metadata.Value,
             Now = now,
         };
-        return database.WriteAsync(connection => connection.QuerySingleOrDefaultAsync<Chat>(UpdateSql, parameters));
+        return database.WriteAsync(connection => connection.QuerySingleOrDefaultAsync<Chat>(Statement.Of(UpdateSql, parameters)));
     }
 
     private const string DeleteSql = "delete from chats where id = @ChatId and user_id = @UserId";
@@ -134,9 +134,9 @@ public sealed class ChatRepository(SqliteDatabase database) : IChatRepository
 
     public Task<bool> DeleteAsync(string userId, string chatId, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
     {
-        var isDeleted = await connection.ExecuteAsync(DeleteSql, new { ChatId = chatId, UserId = userId }) > 0;
+        var isDeleted = await connection.ExecuteAsync(Statement.Of(DeleteSql, new { ChatId = chatId, UserId = userId })) > 0;
         if (isDeleted)
-            await connection.ExecuteAsync(CountDownSql, new { UserId = userId });
+            await connection.ExecuteAsync(Statement.Of(CountDownSql, new { UserId = userId }));
         return isDeleted;
     });
 }

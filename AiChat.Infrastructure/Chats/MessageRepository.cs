@@ -45,7 +45,7 @@ public sealed class MessageRepository(SqliteDatabase database) : IMessageReposit
 
         using var lease = await database.RentReaderAsync(cancellationToken);
         var messages = await ReadAsync(
-            lease.Connection, new CommandDefinition(isForwards ? PageForwardsSql : PageBackwardsSql, parameters, cancellationToken: cancellationToken), chatId);
+            lease.Connection, Statement.Of(isForwards ? PageForwardsSql : PageBackwardsSql, parameters, cancellationToken), chatId);
         if (messages.Count == 0 && await CountAsync(lease, userId, chatId, cancellationToken) is null)
             return null;
 
@@ -91,7 +91,7 @@ public sealed class MessageRepository(SqliteDatabase database) : IMessageReposit
     private static Task<int?> CountAsync(
         SqliteDatabase.ReaderLease reader, string userId, string chatId, CancellationToken cancellationToken) =>
         reader.Connection.ExecuteScalarAsync<int?>(
-            new CommandDefinition(CountSql, new { ChatId = chatId, UserId = userId }, cancellationToken: cancellationToken));
+            Statement.Of(CountSql, new { ChatId = chatId, UserId = userId }, cancellationToken));
 
     private const string HistorySql = """
         select sequence, role, content
@@ -107,7 +107,7 @@ public sealed class MessageRepository(SqliteDatabase database) : IMessageReposit
         using var lease = await database.RentReaderAsync(cancellationToken);
         // Not DisposeAsync: Dapper's reader then keeps the command, and its statement is compiled again next time.
         using var rows = await lease.Connection.ExecuteReaderAsync(
-            new CommandDefinition(HistorySql, new { ChatId = chatId, UserId = userId, Before = beforeSequence }, cancellationToken: cancellationToken));
+            Statement.Of(HistorySql, new { ChatId = chatId, UserId = userId, Before = beforeSequence }, cancellationToken));
         while (await rows.ReadAsync(cancellationToken))
         {
             yield return new HistoryMessage

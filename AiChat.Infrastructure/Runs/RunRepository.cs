@@ -4,6 +4,7 @@ using System.Text.Json.Serialization;
 using AiChat.Core.Memory;
 using AiChat.Core.Runs;
 using AiChat.Infrastructure.Chats;
+using AiChat.Infrastructure.Persistence;
 using AiChat.Infrastructure.Persistence.Sqlite;
 using Dapper;
 
@@ -39,11 +40,11 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
     {
         if (run.NewChat is not null)
         {
-            await connection.ExecuteAsync(ChatRepository.InsertSql, run.NewChat);
-            await connection.ExecuteAsync(ChatRepository.CountUpSql, new { run.UserId });
+            await connection.ExecuteAsync(Statement.Of(ChatRepository.InsertSql, run.NewChat));
+            await connection.ExecuteAsync(Statement.Of(ChatRepository.CountUpSql, new { run.UserId }));
         }
 
-        var entered = await connection.QuerySingleOrDefaultAsync<EnteredChat>(EnterChatSql, new { run.Id, run.ChatId, run.UserId, run.CreatedAt });
+        var entered = await connection.QuerySingleOrDefaultAsync<EnteredChat>(Statement.Of(EnterChatSql, new { run.Id, run.ChatId, run.UserId, run.CreatedAt }));
         if (entered is null)
             return default(AcceptedRun?);
 
@@ -52,7 +53,7 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
             UserSequence = entered.MessageCount - 1,
             Status = entered.ActiveRunId == run.Id ? RunStatus.InProgress : RunStatus.Queued,
         };
-        await connection.ExecuteAsync(InsertMessagesSql, new
+        await connection.ExecuteAsync(Statement.Of(InsertMessagesSql, new
         {
             run.ChatId,
             accepted.UserSequence,
@@ -60,8 +61,8 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
             run.AssistantMessageId,
             run.Message,
             run.CreatedAt,
-        });
-        await connection.ExecuteAsync(InsertRunSql, new
+        }));
+        await connection.ExecuteAsync(Statement.Of(InsertRunSql, new
         {
             run.Id,
             run.ChatId,
@@ -75,7 +76,7 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
             Status = StoredNames.ToName(accepted.Status),
             run.CreatedAt,
             StartedAt = accepted.Status == RunStatus.InProgress ? run.CreatedAt : default(DateTimeOffset?),
-        });
+        }));
         return accepted;
     });
 
@@ -120,10 +121,10 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
 
     public Task<FinishedRun> FinishAsync(RunResult result, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
     {
-        if (await connection.ExecuteAsync(FinishRunSql, ToFinishParameters(result)) == 0)
-            return new FinishedRun(IsChatThere: await connection.ExecuteScalarAsync<int>(ExistsSql, new { result.RunId }) > 0, Next: null);
+        if (await connection.ExecuteAsync(Statement.Of(FinishRunSql, ToFinishParameters(result))) == 0)
+            return new FinishedRun(IsChatThere: await connection.ExecuteScalarAsync<int>(Statement.Of(ExistsSql, new { result.RunId })) > 0, Next: null);
 
-        await connection.ExecuteAsync(FinishMessageSql, new
+        await connection.ExecuteAsync(Statement.Of(FinishMessageSql, new
         {
             result.ChatId,
             result.AssistantSequence,
@@ -131,8 +132,8 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
             Status = StoredNames.ToName(result.Status),
             Model = result.Status == RunStatus.Completed ? result.Model : null,
             result.CompletedAt,
-        });
-        var nextRunId = await connection.QuerySingleOrDefaultAsync<string?>(LeaveChatSql, new { result.ChatId, result.RunId, result.CompletedAt });
+        }));
+        var nextRunId = await connection.QuerySingleOrDefaultAsync<string?>(Statement.Of(LeaveChatSql, new { result.ChatId, result.RunId, result.CompletedAt }));
         return new FinishedRun(IsChatThere: true, nextRunId is null ? null : await BeginNextAsync(connection, nextRunId, result.CompletedAt));
     });
 
@@ -151,14 +152,14 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
 
     public Task<int> SettleUnfinishedAsync(DateTimeOffset now, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
     {
-        await connection.ExecuteAsync(SettleMessagesSql, new { Now = now });
-        await connection.ExecuteAsync(FreeChatsSql);
-        return await connection.ExecuteAsync(SettleRunsSql, new { Now = now, ErrorCode = RunError.Interrupted });
+        await connection.ExecuteAsync(Statement.Of(SettleMessagesSql, new { Now = now }));
+        await connection.ExecuteAsync(Statement.Of(FreeChatsSql));
+        return await connection.ExecuteAsync(Statement.Of(SettleRunsSql, new { Now = now, ErrorCode = RunError.Interrupted }));
     });
 
     private static async Task<NextRun> BeginNextAsync(DbConnection connection, string nextRunId, DateTimeOffset completedAt)
     {
-        var next = await connection.QuerySingleAsync<NextRunRow>(BeginNextSql, new { NextRunId = nextRunId, CompletedAt = completedAt });
+        var next = await connection.QuerySingleAsync<NextRunRow>(Statement.Of(BeginNextSql, new { NextRunId = nextRunId, CompletedAt = completedAt }));
         return new NextRun(next.Id, next.UserSequence);
     }
 

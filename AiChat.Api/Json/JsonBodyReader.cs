@@ -11,9 +11,9 @@ namespace AiChat.Api.Json;
 /// Reads JSON bodies whole (their size is limited) and says everything that is wrong with one at once; the framework's own reader stops
 /// at the first field of a wrong type.
 /// </summary>
-internal sealed class JsonBodyFormatter : InputFormatter
+internal sealed class JsonBodyReader : InputFormatter
 {
-    public JsonBodyFormatter()
+    public JsonBodyReader()
     {
         SupportedMediaTypes.Add(MediaTypeHeaderValue.Parse("application/json"));
         SupportedMediaTypes.Add(MediaTypeHeaderValue.Parse("application/*+json"));
