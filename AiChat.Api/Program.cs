@@ -26,8 +26,8 @@ await using var app = builder.Build();
 
 app.UseRequestLog();
 app.UseProblems();
-app.UseOpenApiPages();
 app.MapControllers();
+app.MapOpenApiPages();
 
 return await app.RunToEndAsync(builder.Services);
 

@@ -1,7 +1,10 @@
 using System.Buffers.Text;
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using AiChat.Api.Errors;
 using AiChat.Api.Json;
 using AiChat.Core;
 using AiChat.Core.Chats;
@@ -13,15 +16,18 @@ namespace AiChat.Api.Chats;
 public sealed record CreateChatRequest
 {
     /// <summary>The owner; <c>default</c> when left out.</summary>
+    [StringLength(TextRules.LongestUserId, MinimumLength = 1), DefaultValue(UserIdAttribute.Default)]
     public string? UserId { get; init; }
 
     /// <summary>What to call the chat.</summary>
+    [MaxLength(ChatLimits.LongestTitle)]
     public string? Title { get; init; }
 
     /// <summary>The alias that answers when a message names none.</summary>
     public string? Model { get; init; }
 
     /// <summary>Instructions that go in front of every prompt of this chat.</summary>
+    [MaxLength(ChatLimits.LongestSystemPrompt)]
     public string? SystemPrompt { get; init; }
 
     /// <summary>The client's own data, a JSON object.</summary>
@@ -32,12 +38,14 @@ public sealed record CreateChatRequest
 public sealed record UpdateChatRequest
 {
     /// <summary>What to call the chat.</summary>
+    [MaxLength(ChatLimits.LongestTitle)]
     public Optional<string?> Title { get; init; }
 
     /// <summary>The alias that answers when a message names none; null for the server's default.</summary>
     public Optional<string?> Model { get; init; }
 
     /// <summary>Instructions that go in front of every prompt of this chat.</summary>
+    [MaxLength(ChatLimits.LongestSystemPrompt)]
     public Optional<string?> SystemPrompt { get; init; }
 
     /// <summary>The client's own data, a JSON object; it replaces the old one.</summary>
@@ -48,11 +56,11 @@ public sealed record UpdateChatRequest
 public sealed record ListChatsQuery
 {
     /// <summary>Most chats in the answer, 1 to 100.</summary>
-    [FromQuery(Name = "limit")]
-    public int Limit { get; init; } = 50;
+    [FromQuery(Name = "limit"), Range(1, ChatLimits.MostChats), DefaultValue(ChatLimits.UsualChats)]
+    public int Limit { get; init; } = ChatLimits.UsualChats;
 
     /// <summary>The <c>next_cursor</c> of the page before; left out for the first page.</summary>
-    [FromQuery(Name = "cursor")]
+    [FromQuery(Name = "cursor"), MaxLength(ChatLimits.LongestCursor)]
     public string? Cursor { get; init; }
 }
 
@@ -60,15 +68,15 @@ public sealed record ListChatsQuery
 public sealed record ListMessagesQuery
 {
     /// <summary>Most messages in the answer, 1 to 1000; left out for all of them.</summary>
-    [FromQuery(Name = "limit")]
+    [FromQuery(Name = "limit"), Range(1, ChatLimits.MostMessages)]
     public int? Limit { get; init; }
 
     /// <summary>Only messages with a smaller sequence.</summary>
-    [FromQuery(Name = "before")]
+    [FromQuery(Name = "before"), Range(1, int.MaxValue)]
     public int? Before { get; init; }
 
     /// <summary>Only messages with a greater sequence; a page then starts with the oldest of them.</summary>
-    [FromQuery(Name = "after")]
+    [FromQuery(Name = "after"), Range(0, int.MaxValue)]
     public int? After { get; init; }
 }
 
@@ -219,7 +227,7 @@ internal static class ChatMapper
         cursor = null;
         if (text is null)
             return true;
-        if (!Base64Url.IsValid(text) || text.Length > 128)
+        if (!Base64Url.IsValid(text) || text.Length > ChatLimits.LongestCursor)
             return false;
 
         var parts = Encoding.UTF8.GetString(Base64Url.DecodeFromChars(text)).Split(' ');

@@ -4,10 +4,15 @@ using FluentValidation;
 
 namespace AiChat.Api.Chats;
 
+/// <summary>Enforced by the validators below, and documented by the attributes of the contracts.</summary>
 internal static class ChatLimits
 {
     public const int LongestTitle = 500;
     public const int LongestSystemPrompt = 64_000;
+    public const int LongestCursor = 128;
+    public const int UsualChats = 50;
+    public const int MostChats = 100;
+    public const int MostMessages = 1000;
 }
 
 internal sealed class CreateChatValidator : AbstractValidator<CreateChatRequest>
@@ -37,7 +42,7 @@ internal sealed class ListChatsValidator : AbstractValidator<ListChatsQuery>
 {
     public ListChatsValidator()
     {
-        RuleFor(q => q.Limit).InclusiveBetween(1, 100).WithMessage("must be from 1 to 100");
+        RuleFor(q => q.Limit).InclusiveBetween(1, ChatLimits.MostChats).WithMessage($"must be from 1 to {ChatLimits.MostChats}");
         RuleFor(q => q.Cursor).Must(c => ChatMapper.TryParseCursor(c, out _)).WithMessage("must be the next_cursor of an earlier answer");
     }
 }
@@ -46,7 +51,8 @@ internal sealed class ListMessagesValidator : AbstractValidator<ListMessagesQuer
 {
     public ListMessagesValidator()
     {
-        RuleFor(q => q.Limit).InclusiveBetween(1, 1000).WithMessage("must be from 1 to 1000; leave it out for all messages");
+        RuleFor(q => q.Limit).InclusiveBetween(1, ChatLimits.MostMessages)
+            .WithMessage($"must be from 1 to {ChatLimits.MostMessages}; leave it out for all messages");
         RuleFor(q => q.Before).GreaterThanOrEqualTo(1).WithMessage("must be 1 or more");
         RuleFor(q => q.After).GreaterThanOrEqualTo(0).WithMessage("must be 0 or more");
     }

@@ -1,5 +1,7 @@
 using AiChat.Api.Errors;
+using AiChat.Api.OpenApi;
 using AiChat.Core.Chats;
+using AiChat.Core.Errors;
 using Microsoft.AspNetCore.Mvc;
 
 namespace AiChat.Api.Chats;
@@ -7,11 +9,15 @@ namespace AiChat.Api.Chats;
 [ApiController]
 [Tags("Chats")]
 [Produces("application/json")]
+[Problems(UnavailableException.DatabaseUnavailable)]
 public sealed class ChatsController(ChatService chats, IHostApplicationLifetime lifetime) : ControllerBase
 {
     /// <summary>Create a chat</summary>
+    /// <remarks>Every field may be left out. A chat is also created by sending a message without <c>chat_id</c>.</remarks>
+    /// <response code="201">The new chat.</response>
     [HttpPost("/chats", Name = "createChat")]
-    [ProducesResponseType<ChatResponse>(StatusCodes.Status201Created)]
+    [Problems(Errors.Problem.UnknownModel)]
+    [ProducesResponseType<ChatResponse>(StatusCodes.Status201Created), AnswerHeader(StatusCodes.Status201Created, "Location")]
     public async Task<IActionResult> Create(CreateChatRequest request, CancellationToken ct)
     {
         var chat = await chats.CreateAsync(request.ToCommand(), ct);
@@ -19,6 +25,8 @@ public sealed class ChatsController(ChatService chats, IHostApplicationLifetime 
     }
 
     /// <summary>List a user's chats, the most recently updated first</summary>
+    /// <remarks>A page at a time: give the <c>next_cursor</c> of an answer as <c>cursor</c> for the page after it.</remarks>
+    /// <response code="200">One page of the user's chats.</response>
     [HttpGet("/chats", Name = "listChats")]
     [ProducesResponseType<ChatListResponse>(StatusCodes.Status200OK)]
     public async Task<IActionResult> List([UserId] string userId, [FromQuery] ListChatsQuery query, CancellationToken ct)
@@ -28,7 +36,10 @@ public sealed class ChatsController(ChatService chats, IHostApplicationLifetime 
     }
 
     /// <summary>Get a chat</summary>
+    /// <remarks>The chat without its messages; <c>message_count</c> says how many there are.</remarks>
+    /// <response code="200">The chat.</response>
     [HttpGet("/chats/{id}", Name = "getChat")]
+    [Problems(Errors.Problem.ChatNotFound)]
     [ProducesResponseType<ChatResponse>(StatusCodes.Status200OK)]
     public async Task<IActionResult> Get(Guid id, [UserId] string userId, CancellationToken ct)
     {
@@ -37,15 +48,24 @@ public sealed class ChatsController(ChatService chats, IHostApplicationLifetime 
     }
 
     /// <summary>List the messages of a chat, the oldest first</summary>
-    [HttpGet("/chats/{id}/messages", Name = "listMessages")]
-    [ProducesResponseType<IEnumerable<MessageResponse>>(StatusCodes.Status200OK)]
+    /// <remarks>
+    /// Without <c>limit</c> all of them. With it the newest, or those right before <c>before</c> or right after <c>after</c>, and a
+    /// <c>Link</c> header that leads to the pages beside them.
+    /// </remarks>
+    /// <response code="200">The messages.</response>
+    [HttpGet("/chats/{id}/messages", Name = "listMessages"), Tags("Messages")]
+    [ProducesResponseType<IEnumerable<MessageResponse>>(StatusCodes.Status200OK), AnswerHeader(StatusCodes.Status200OK, "Link")]
+    [Problems(Errors.Problem.ChatNotFound)]
     public Task<IActionResult> Messages(Guid id, [UserId] string userId, [FromQuery] ListMessagesQuery query, CancellationToken ct) =>
         query.Limit is { } limit
             ? MessagePage(id.ToString(), userId, query, limit, ct)
             : AllMessages(id.ToString(), userId, query, ct);
 
     /// <summary>Change a chat's title, model, system prompt or metadata</summary>
+    /// <remarks>A field that is left out stays as it is; one that is null is emptied.</remarks>
+    /// <response code="200">The chat as it is now.</response>
     [HttpPatch("/chats/{id}", Name = "updateChat")]
+    [Problems(Errors.Problem.ChatNotFound, Errors.Problem.UnknownModel)]
     [ProducesResponseType<ChatResponse>(StatusCodes.Status200OK)]
     public async Task<IActionResult> Update(Guid id, [UserId] string userId, UpdateChatRequest request, CancellationToken ct)
     {
@@ -54,7 +74,10 @@ public sealed class ChatsController(ChatService chats, IHostApplicationLifetime 
     }
 
     /// <summary>Delete a chat with all its messages</summary>
+    /// <remarks>It cannot be undone. A reply that is being written is not stored any more.</remarks>
+    /// <response code="204">The chat is gone.</response>
     [HttpDelete("/chats/{id}", Name = "deleteChat")]
+    [Problems(Errors.Problem.ChatNotFound)]
     [ProducesResponseType(StatusCodes.Status204NoContent)]
     public async Task<IActionResult> Delete(Guid id, [UserId] string userId, CancellationToken ct) =>
         await chats.DeleteAsync(userId, id.ToString(), ct) ? NoContent() : ProblemResult.NoSuchChat();

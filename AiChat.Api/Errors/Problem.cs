@@ -8,14 +8,16 @@ internal static class Problem
 {
     public const string ValidationFailed = "validation_failed";
     public const string MalformedJson = "malformed_json";
+    public const string BadRequest = "bad_request";
     public const string InvalidId = "invalid_id";
     public const string ChatNotFound = "chat_not_found";
+    public const string UnknownModel = "unknown_model";
+    public const string MessageTooLong = "message_too_long";
+    public const string UnsupportedMediaType = "unsupported_media_type";
+    public const string BodyTooLarge = "body_too_large";
 
     private const string RouteNotFound = "route_not_found";
     private const string MethodNotAllowed = "method_not_allowed";
-    private const string UnsupportedMediaType = "unsupported_media_type";
-    private const string BodyTooLarge = "body_too_large";
-    private const string BadRequest = "bad_request";
 
     private static readonly Dictionary<string, (int Status, string Title)> Kinds = new()
     {
@@ -29,8 +31,8 @@ internal static class Problem
         [BodyTooLarge] = (StatusCodes.Status413PayloadTooLarge, "The body is too large"),
         [UnsupportedMediaType] = (StatusCodes.Status415UnsupportedMediaType, "The body is not of type JSON"),
         [ValidationFailed] = (StatusCodes.Status422UnprocessableEntity, "The request is not valid"),
-        ["unknown_model"] = (StatusCodes.Status422UnprocessableEntity, "No such model"),
-        ["message_too_long"] = (StatusCodes.Status422UnprocessableEntity, "The message is too long for the model"),
+        [UnknownModel] = (StatusCodes.Status422UnprocessableEntity, "No such model"),
+        [MessageTooLong] = (StatusCodes.Status422UnprocessableEntity, "The message is too long for the model"),
         [RunError.ProviderRejected] = (StatusCodes.Status422UnprocessableEntity, "The model provider refused the request"),
         [RunError.Internal] = (StatusCodes.Status500InternalServerError, "The server failed"),
         [RunError.ProviderUnavailable] = (StatusCodes.Status502BadGateway, "The model provider is unavailable"),

@@ -17,22 +17,30 @@ public sealed class HealthController(ModelRegistry models, Migrator migrator, Ru
     private static readonly RootResponse Welcome = new() { Message = "AiChat is running.", Version = Banner.Version, Docs = "/docs" };
 
     /// <summary>Say what this server is</summary>
+    /// <remarks>The name, the version, and where the documentation is.</remarks>
+    /// <response code="200">What this server is.</response>
     [HttpGet("/", Name = "getRoot")]
     [ProducesResponseType<RootResponse>(StatusCodes.Status200OK)]
     public IActionResult Root() => Ok(Welcome);
 
     /// <summary>Check that the server answers</summary>
+    /// <remarks>Checks nothing else. See <c>/health/ready</c> for the database and the models.</remarks>
+    /// <response code="200">The server answers.</response>
     [HttpGet("/health", Name = "getHealth")]
     [ProducesResponseType<HealthResponse>(StatusCodes.Status200OK)]
     public IActionResult Health() => Ok(Healthy);
 
     /// <summary>Check that the process lives; for an orchestrator's liveness probe</summary>
+    /// <remarks>Fails only when the process should be restarted.</remarks>
+    /// <response code="200">The process lives.</response>
     [HttpGet("/health/live", Name = "getLiveness")]
     [ProducesResponseType<HealthResponse>(StatusCodes.Status200OK)]
     public IActionResult Live() => Ok(Healthy);
 
     /// <summary>Check that requests can be served; for an orchestrator's readiness probe</summary>
     /// <remarks>Checks the database and its schema. A model that fails makes it degraded, never unready: restarting would not mend it.</remarks>
+    /// <response code="200">Requests are served; <c>status</c> is <c>healthy</c> or <c>degraded</c>.</response>
+    /// <response code="503">Requests cannot be served: the database fails, or the server is shutting down.</response>
     [HttpGet("/health/ready", Name = "getReadiness")]
     [ProducesResponseType<ReadyResponse>(StatusCodes.Status200OK)]
     [ProducesResponseType<ReadyResponse>(StatusCodes.Status503ServiceUnavailable)]

@@ -1,4 +1,7 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
 using AiChat.Api.Chats;
+using AiChat.Api.Errors;
 using AiChat.Core.Runs;
 
 namespace AiChat.Api.Runs;
@@ -10,18 +13,22 @@ public sealed record SendRequest
     public string? ChatId { get; init; }
 
     /// <summary>The owner of the chat; <c>default</c> when left out.</summary>
+    [StringLength(TextRules.LongestUserId, MinimumLength = 1), DefaultValue(UserIdAttribute.Default)]
     public string? UserId { get; init; }
 
     /// <summary>What the user says.</summary>
+    [Required, StringLength(SendLimits.LongestMessage, MinimumLength = 1)]
     public string? Message { get; init; }
 
     /// <summary>The alias to answer; left out for the chat's own, else <c>fast</c>.</summary>
     public string? Model { get; init; }
 
     /// <summary>How freely the model chooses its words, 0 to 2; left out for the model's own setting.</summary>
+    [Range(SendLimits.LowestTemperature, SendLimits.HighestTemperature)]
     public double? Temperature { get; init; }
 
     /// <summary>The longest reply, in tokens.</summary>
+    [Range(1, int.MaxValue)]
     public int? MaxTokens { get; init; }
 }
 

@@ -1,5 +1,7 @@
 using AiChat.Api.Errors;
 using AiChat.Api.Logging;
+using AiChat.Api.OpenApi;
+using AiChat.Core.Errors;
 using AiChat.Core.Runs;
 using Microsoft.AspNetCore.Mvc;
 
@@ -15,7 +17,9 @@ public sealed class SendController(RunService runs) : ControllerBase
     /// The message is stored before the model is asked. When no reply comes, the error names the chat and the stored message, and the
     /// chat goes on. Messages to one chat are answered one after the other, in the order they came.
     /// </remarks>
+    /// <response code="200">The reply.</response>
     [HttpPost("/chat", Name = "sendMessage")]
+    [Problems(Errors.Problem.InvalidId, Errors.Problem.ChatNotFound, Errors.Problem.UnknownModel, UnavailableException.DatabaseUnavailable), RunProblems]
     [ProducesResponseType<SendResponse>(StatusCodes.Status200OK)]
     public async Task<IActionResult> Send(SendRequest request, CancellationToken ct)
     {

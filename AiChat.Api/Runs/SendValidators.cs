@@ -4,11 +4,17 @@ using FluentValidation;
 
 namespace AiChat.Api.Runs;
 
-internal sealed class SendValidator : AbstractValidator<SendRequest>
+/// <summary>Enforced by the validator below, and documented by the attributes of the contract.</summary>
+internal static class SendLimits
 {
     /// <summary>More than any model's window; how much a model takes is checked against the model.</summary>
-    private const int LongestMessage = 4_000_000;
+    public const int LongestMessage = 4_000_000;
+    public const double LowestTemperature = 0;
+    public const double HighestTemperature = 2;
+}
 
+internal sealed class SendValidator : AbstractValidator<SendRequest>
+{
     public SendValidator(ModelRegistry models)
     {
         RuleFor(r => r.ChatId)
@@ -16,10 +22,11 @@ internal sealed class SendValidator : AbstractValidator<SendRequest>
             .WithMessage("must be a UUID, such as 0199c0de-0000-7000-8000-000000000000; leave it out for a new chat");
         RuleFor(r => r.UserId).UserId();
         RuleFor(r => r.Message)
-            .Text(LongestMessage)
+            .Text(SendLimits.LongestMessage)
             .Must(text => !string.IsNullOrWhiteSpace(text)).WithMessage("must not be empty");
         RuleFor(r => r.Model).Alias(models);
-        RuleFor(r => r.Temperature).InclusiveBetween(0, 2).WithMessage("must be from 0 to 2");
+        RuleFor(r => r.Temperature).InclusiveBetween(SendLimits.LowestTemperature, SendLimits.HighestTemperature)
+            .WithMessage($"must be from {SendLimits.LowestTemperature} to {SendLimits.HighestTemperature}");
         RuleFor(r => r.MaxTokens).GreaterThanOrEqualTo(1).WithMessage("must be 1 or more");
     }
 }
