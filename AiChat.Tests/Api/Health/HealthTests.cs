@@ -1,0 +1,113 @@
+using AiChat.Tests.Support;
+
+namespace AiChat.Tests.Api.Health;
+
+public sealed class HealthTests : ApiTestBase
+{
+    private const string GroqModels =
+        """[{"name":"fast","provider":"groq","model":"openai/gpt-oss-20b","last_error":null},{"name":"smart","provider":"groq","model":"openai/gpt-oss-120b","last_error":null}]""";
+
+    [Test]
+    public async Task Get_Root_SaysWhatThisIs()
+    {
+        StartOfflineApp();
+
+        var reply = await App.GetAsync("/");
+
+        Assert.Multiple(() =>
+        {
+            Assert.That(reply.Status, Is.EqualTo(200));
+            Assert.That(reply.Json.EnumerateObject().Select(p => p.Name), Is.EqualTo(new[] { "message", "version", "docs" }));
+            Assert.That(reply.Json.Text("message"), Is.EqualTo("AiChat is running."));
+            Assert.That(reply.Json.Text("version"), Does.Match("^[0-9]+\\.[0-9]+\\.[0-9]+$"));
+            Assert.That(reply.Json.Text("docs"), Is.EqualTo("/docs"));
+        });
+    }
+
+    [TestCase("/health")]
+    [TestCase("/health/live")]
+    public async Task Get_Health_IsHealthy(string path)
+    {
+        StartOfflineApp();
+
+        var reply = await App.GetAsync(path);
+
+        Assert.Multiple(() =>
+        {
+            Assert.That(reply.Status, Is.EqualTo(200));
+            Assert.That(reply.Text, Is.EqualTo("""{"status":"healthy"}"""));
+        });
+    }
+
+    [Test]
+    public async Task Get_ReadyWithKey_NamesWhatAnswers()
+    {
+        StartApp();
+
+        var reply = await App.GetAsync("/health/ready");
+
+        Assert.Multiple(() =>
+        {
+            Assert.That(reply.Status, Is.EqualTo(200));
+            Assert.That(reply.Text, Is.EqualTo($$"""{"status":"healthy","database":"ok","models":{{GroqModels}}}"""));
+        });
+    }
+
+    [Test]
+    public async Task Get_ReadyWithoutKey_NamesTheOfflineBackend()
+    {
+        StartOfflineApp();
+
+        var reply = await App.GetAsync("/health/ready");
+
+        Assert.That(reply.Text, Is.EqualTo("""
+            {"status":"healthy","database":"ok","models":[{"name":"fast","provider":"offline","model":"offline","last_error":null},{"name":"smart","provider":"offline","model":"offline","last_error":null}]}
+            """));
+    }
+
+    [Test]
+    public async Task Get_ReadyAfterAModelFailed_IsDegradedButReady()
+    {
+        StartApp();
+        App.Log.Expect("Unauthorized");
+        Llm.Enqueue(LlmReplies.Status(401));
+        await App.PostAsync("/chat", new { message = "Hello" });
+
+        var reply = await App.GetAsync("/health/ready");
+
+        Assert.Multiple(() =>
+        {
+            Assert.That(reply.Status, Is.EqualTo(200));
+            Assert.That(reply.Json.Text("status"), Is.EqualTo("degraded"));
+            Assert.That(reply.Json.Text("database"), Is.EqualTo("ok"));
+            Assert.That(reply.Json.GetProperty("models").Texts("last_error"), Is.EqualTo(new[] { "provider_unauthorized", null }));
+        });
+    }
+
+    [Test]
+    public async Task Get_ReadyAfterAModelRecovered_IsHealthyAgain()
+    {
+        StartApp();
+        App.Log.Expect("Unavailable");
+        Llm.Enqueue(LlmReplies.Status(500));
+        await App.PostAsync("/chat", new { message = "Hello" });
+        await App.PostAsync("/chat", new { message = "Hello again" });
+
+        var reply = await App.GetAsync("/health/ready");
+
+        Assert.That(reply.Text, Is.EqualTo($$"""{"status":"healthy","database":"ok","models":{{GroqModels}}}"""));
+    }
+
+    [Test]
+    public async Task Get_ReadyAfterARefusedRequest_IsStillHealthy()
+    {
+        StartApp();
+        App.Log.Expect("Rejected");
+        Llm.Enqueue(LlmReplies.Status(400));
+        await App.PostAsync("/chat", new { message = "Hello" });
+
+        var reply = await App.GetAsync("/health/ready");
+
+        Assert.That(reply.Json.Text("status"), Is.EqualTo("healthy"));
+    }
+}

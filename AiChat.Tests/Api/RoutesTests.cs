@@ -1,0 +1,61 @@
+using Microsoft.AspNetCore.Mvc.Controllers;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace AiChat.Tests.Api;
+
+/// <summary>The full table of routes: a new, changed or doubled one shows up here, and so in review.</summary>
+public sealed class RoutesTests : ApiTestBase
+{
+    private static readonly string[] Table =
+    [
+        "DELETE /chats/{id} → Chats.Delete (deleteChat)",
+        "GET / → Health.Root (getRoot)",
+        "GET /chats → Chats.List (listChats)",
+        "GET /chats/{id} → Chats.Get (getChat)",
+        "GET /chats/{id}/messages → Chats.Messages (listMessages)",
+        "GET /health → Health.Health (getHealth)",
+        "GET /health/live → Health.Live (getLiveness)",
+        "GET /health/ready → Health.Ready (getReadiness)",
+        "GET /models → Models.List (listModels)",
+        "PATCH /chats/{id} → Chats.Update (updateChat)",
+        "POST /chat → Send.Send (sendMessage)",
+        "POST /chats → Chats.Create (createChat)",
+    ];
+
+    [Test]
+    public async Task Routes_OfTheApplication_AreTheTable()
+    {
+        StartOfflineApp();
+
+        var endpoints = App.Services.GetRequiredService<EndpointDataSource>().Endpoints;
+
+        Assert.That(endpoints.SelectMany(e => Describe((RouteEndpoint)e)).Order(StringComparer.Ordinal), Is.EqualTo(Table));
+    }
+
+    [TestCase("/docs/index.html", "text/html")]
+    [TestCase("/swagger/index.html", "text/html")]
+    [TestCase("/redoc/index.html", "text/html")]
+    [TestCase("/swagger/v1/swagger.json", "application/json")]
+    public async Task Get_DocumentationPage_IsThere(string path, string contentType)
+    {
+        StartOfflineApp();
+
+        var reply = await App.GetAsync(path);
+
+        Assert.Multiple(() =>
+        {
+            Assert.That(reply.Status, Is.EqualTo(200));
+            Assert.That(reply.ContentType, Is.EqualTo(contentType));
+        });
+    }
+
+    private static IEnumerable<string> Describe(RouteEndpoint endpoint)
+    {
+        var methods = endpoint.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods ?? ["ANY"];
+        var path = "/" + endpoint.RoutePattern.RawText!.TrimStart('/');
+        var action = endpoint.Metadata.GetMetadata<ControllerActionDescriptor>();
+        var name = endpoint.Metadata.GetMetadata<IEndpointNameMetadata>()?.EndpointName;
+        return methods.Select(method => $"{method} {path} → {action?.ControllerName}.{action?.ActionName} ({name})");
+    }
+}
