@@ -58,9 +58,17 @@ public sealed partial class RunExecutor(
     /// <summary>Starts generating the reply of a registered and accepted run whose turn it is. Returns at once.</summary>
     public void Begin(ActiveRun run, int userSequence)
     {
+        if (!run.TryBegin())
+            return;
         run.UserSequence = userSequence;
         _ = ExecuteAsync(run);
     }
+
+    /// <summary>
+    /// Keeps a registered and accepted run until the one in front of it ends. When the chat is deleted before, no turn ever comes: the run
+    /// is begun then, finds itself abandoned, and tells the one who waits.
+    /// </summary>
+    public void Queue(ActiveRun run, int userSequence) => run.Abandoned.UnsafeRegister(_ => Begin(run, userSequence), null);
 
     /// <summary>Stops the runs of a chat that is no more.</summary>
     public void AbandonChat(string chatId)
@@ -90,8 +98,9 @@ public sealed partial class RunExecutor(
         }
 
         Forget(run);
-        if (next is { } waiting)
-            Begin(active[waiting.Id], waiting.UserSequence);
+        // Not there any more when its chat was deleted this moment.
+        if (next is { } waiting && active.TryGetValue(waiting.Id, out var follower))
+            Begin(follower, waiting.UserSequence);
     }
 
     private async Task<RunResult> GenerateAsync(ActiveRun run)
@@ -100,6 +109,7 @@ public sealed partial class RunExecutor(
         try
         {
             using var stop = CancellationTokenSource.CreateLinkedTokenSource(shutdown.Token, run.Abandoned);
+            stop.Token.ThrowIfCancellationRequested();
             prompt = await context.BuildAsync(ToPromptRequest(run), stop.Token);
             var response = await run.Candidate.Client.GetResponseAsync(prompt.Messages, ToChatOptions(run.Run), stop.Token);
             if (response.Text.Length == 0)

@@ -70,6 +70,8 @@ public sealed class RunService(
 
         if (acceptedRun.Status == RunStatus.InProgress)
             executor.Begin(run, acceptedRun.UserSequence);
+        else
+            executor.Queue(run, acceptedRun.UserSequence);
         return run;
     }
 
