@@ -185,6 +185,10 @@ internal static class ChatMapper
 
     public static MessageRange ToRange(this ListMessagesQuery query) => new() { Before = query.Before, After = query.After };
 
+    /// <summary>Where the chat is, for its owner.</summary>
+    public static string ToLocation(this Chat chat) =>
+        chat.UserId == UserIdAttribute.Default ? $"/chats/{chat.Id}" : $"/chats/{chat.Id}?user_id={Uri.EscapeDataString(chat.UserId)}";
+
     public static ChatResponse ToResponse(this Chat chat) => new()
     {
         Id = chat.Id,

@@ -21,7 +21,7 @@ public sealed class ChatsController(ChatService chats, IHostApplicationLifetime 
     public async Task<IActionResult> Create(CreateChatRequest request, CancellationToken ct)
     {
         var chat = await chats.CreateAsync(request.ToCommand(), ct);
-        return Created("/chats/" + chat.Id, chat.ToResponse());
+        return Created(chat.ToLocation(), chat.ToResponse());
     }
 
     /// <summary>List a user's chats, the most recently updated first</summary>
@@ -88,7 +88,7 @@ public sealed class ChatsController(ChatService chats, IHostApplicationLifetime 
         if (page is null)
             return ProblemResult.NoSuchChat();
 
-        if (PageLinks.Create(Request, page, limit) is { Length: > 0 } links)
+        if (PageLinks.Create(Request, page, query) is { Length: > 0 } links)
             Response.Headers.Link = links;
         var messages = new MessageResponse[page.Messages.Count];
         for (var i = 0; i < messages.Length; i++)

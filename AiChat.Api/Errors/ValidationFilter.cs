@@ -3,15 +3,19 @@ using FluentValidation;
 using FluentValidation.Results;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Mvc.Filters;
+using Microsoft.AspNetCore.Mvc.ModelBinding;
 
 namespace AiChat.Api.Errors;
 
-/// <summary>Runs the validator of every argument that has one, before the action, and reports all problems at once.</summary>
+/// <summary>
+/// Before the action: collects what could not be read of the path and the query, runs the validator of every argument that has one, and
+/// reports all problems at once.
+/// </summary>
 internal sealed class ValidationFilter : IActionFilter
 {
     public void OnActionExecuting(ActionExecutingContext context)
     {
-        var failures = default(List<ValidationFailure>);
+        var failures = context.ModelState.IsValid ? null : FindUnreadable(context);
         foreach (var argument in context.ActionArguments.Values)
         {
             if (argument is null || context.HttpContext.RequestServices.GetService(ValidatorTypes.Get(argument.GetType())) is not IValidator validator)
@@ -28,6 +32,23 @@ internal sealed class ValidationFilter : IActionFilter
     public void OnActionExecuted(ActionExecutedContext context)
     {
     }
+
+    private static List<ValidationFailure> FindUnreadable(ActionExecutingContext context) =>
+        [.. context.ModelState
+            .Where(e => e.Value!.ValidationState == ModelValidationState.Invalid)
+            .Select(e => IsId(context, e.Key) ? MalformedId(e.Key) : new ValidationFailure(e.Key, Describe(e.Value!)))];
+
+    private static bool IsId(ActionExecutingContext context, string field) =>
+        context.ActionDescriptor.Parameters.Any(p => p.Name == field && p.ParameterType == typeof(Guid));
+
+    private static ValidationFailure MalformedId(string field) =>
+        new(field, "must be a UUID, such as 0199c0de-0000-7000-8000-000000000000") { ErrorCode = Problem.InvalidId };
+
+    // The framework's own sentences quote the value and differ between versions; ours are set where the rule is.
+    private static string Describe(ModelStateEntry entry) =>
+        entry.Errors is [{ Exception: null, ErrorMessage: { } message }, ..] && message.StartsWith("must ", StringComparison.Ordinal)
+            ? message
+            : "must be a whole number";
 
     private static ProblemResponse ToProblem(List<ValidationFailure> failures)
     {
