@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using System.Text.Unicode;
 using AiChat.Api.Errors;
 using Microsoft.AspNetCore.Mvc.Formatters;
 using Microsoft.Net.Http.Headers;
@@ -44,18 +45,26 @@ internal sealed class JsonBodyReader : InputFormatter
 
     private static object Parse(ReadOnlySequence<byte> body, Type type)
     {
+        ReadOnlySpan<byte> bytes = body.IsSingleSegment ? body.FirstSpan : body.ToArray();
+        // The reader looks only into texts it has to decode: what is kept raw, as metadata is, would fail later.
+        if (!Utf8.IsValid(bytes))
+            throw RequestBodyException.Malformed();
+
         try
         {
-            var reader = new Utf8JsonReader(body);
+            var reader = new Utf8JsonReader(bytes);
             return JsonSerializer.Deserialize(ref reader, type, JsonSetup.Options) is { } value && IsAtEnd(ref reader)
                 ? value
                 : throw RequestBodyException.NotAnObject();
         }
-        catch (JsonException)
+        catch (Exception failure) when (IsUnreadable(failure))
         {
             throw FindProblems(body, JsonSetup.Options.GetTypeInfo(type));
         }
     }
+
+    /// <summary>A name with half a surrogate pair ("\ud800") is reported as an invalid operation.</summary>
+    private static bool IsUnreadable(Exception failure) => failure is JsonException or InvalidOperationException;
 
     private static bool IsAtEnd(ref Utf8JsonReader reader) => !reader.Read();
 
@@ -73,7 +82,7 @@ internal sealed class JsonBodyReader : InputFormatter
                 .ToDictionary(p => p.Name, p => new[] { $"must be {Describe(p.PropertyType)}" });
             return errors.Count > 0 ? RequestBodyException.WrongTypes(errors) : RequestBodyException.Malformed();
         }
-        catch (JsonException)
+        catch (Exception failure) when (IsUnreadable(failure))
         {
             return RequestBodyException.Malformed();
         }

@@ -29,6 +29,8 @@ internal static class JsonSetup
     private static void Apply(JsonSerializerOptions options)
     {
         options.PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower;
+        // "Title" is not "title" but an unknown field, which is ignored; with both in a body, it must not win.
+        options.PropertyNameCaseInsensitive = false;
         // The body is JSON, never part of a page: letters of all languages stay readable.
         options.Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping;
         options.Converters.Add(new InstantJsonConverter());
