@@ -29,7 +29,7 @@ internal static class ConfigurationCheck
         }
         catch (System.Reflection.TargetInvocationException failure) when (failure.InnerException is InvalidOperationException unreadable)
         {
-            return [unreadable.Message];
+            return [$"{unreadable.Message} Write a value of that type."];
         }
     }
 }

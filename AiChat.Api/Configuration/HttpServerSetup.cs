@@ -12,11 +12,7 @@ internal static class HttpServerSetup
     {
         builder.Services.AddOptions<HttpServerOptions>().BindConfiguration(HttpServerOptions.Section);
         builder.Services.AddSingleton<IValidateOptions<HttpServerOptions>, HttpServerOptionsValidator>();
-        builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<HttpServerOptions>>((kestrel, http) =>
-        {
-            kestrel.AddServerHeader = false;
-            kestrel.Limits.MaxRequestBodySize = http.Value.MaxBodyBytes;
-        });
+        builder.Services.Configure<KestrelServerOptions>(kestrel => kestrel.AddServerHeader = false);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);
         builder.Services.AddSingleton<Banner>();
     }

@@ -2,8 +2,11 @@ using System.Buffers;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using System.Text.Unicode;
+using AiChat.Api.Configuration;
 using AiChat.Api.Errors;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Mvc.Formatters;
+using Microsoft.Extensions.Options;
 using Microsoft.Net.Http.Headers;
 
 namespace AiChat.Api.Json;
@@ -14,8 +17,11 @@ namespace AiChat.Api.Json;
 /// </summary>
 internal sealed class JsonBodyReader : InputFormatter
 {
-    public JsonBodyReader()
+    private readonly IOptions<HttpServerOptions> http;
+
+    public JsonBodyReader(IOptions<HttpServerOptions> http)
     {
+        this.http = http;
         SupportedMediaTypes.Add(MediaTypeHeaderValue.Parse("application/json"));
         SupportedMediaTypes.Add(MediaTypeHeaderValue.Parse("application/*+json"));
     }
@@ -25,6 +31,9 @@ internal sealed class JsonBodyReader : InputFormatter
 
     public override async Task<InputFormatterResult> ReadRequestBodyAsync(InputFormatterContext context)
     {
+        if (context.HttpContext.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
+            limit.MaxRequestBodySize = http.Value.MaxBodyBytes;
+
         var reader = context.HttpContext.Request.BodyReader;
         var body = await reader.ReadAsync(context.HttpContext.RequestAborted);
         while (!body.IsCompleted)

@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using AiChat.Api.Configuration;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.Extensions.Options;
 
@@ -41,12 +42,12 @@ internal static class JsonSetup
     }
 
     /// <summary>Our reader of JSON bodies instead of the framework's, our writer in front of it.</summary>
-    private sealed class JsonBodySetup : IConfigureOptions<MvcOptions>
+    private sealed class JsonBodySetup(IOptions<HttpServerOptions> http) : IConfigureOptions<MvcOptions>
     {
         public void Configure(MvcOptions options)
         {
             options.InputFormatters.Clear();
-            options.InputFormatters.Add(new JsonBodyReader());
+            options.InputFormatters.Add(new JsonBodyReader(http));
             options.OutputFormatters.Insert(0, new JsonBodyWriter());
         }
     }

@@ -14,10 +14,32 @@ public sealed class ModelsOptions
     /// <summary>Alias name to its candidates, compared without case.</summary>
     public Dictionary<string, ModelAliasOptions> Aliases { get; } = new(StringComparer.OrdinalIgnoreCase);
 
+    /// <summary>Values that could not be read at all; the validator reports them with everything else.</summary>
+    internal List<string> Unreadable { get; } = [];
+
     public void Bind(IConfiguration section)
     {
         foreach (var alias in section.GetChildren())
-            Aliases[alias.Key] = alias.Get<ModelAliasOptions>() ?? new ModelAliasOptions();
+        {
+            var candidates = alias.GetSection(nameof(ModelAliasOptions.Candidates)).GetChildren();
+            Aliases[alias.Key] = new ModelAliasOptions { Candidates = [.. candidates.Select(Read)] };
+        }
+    }
+
+    /// <summary>One by one: bound as a list, an unreadable candidate would silently be left out.</summary>
+    private ModelCandidateOptions Read(IConfigurationSection section)
+    {
+        var candidate = new ModelCandidateOptions();
+        try
+        {
+            section.Bind(candidate);
+        }
+        catch (InvalidOperationException failure)
+        {
+            Unreadable.Add($"{failure.Message} Write a value of that type.");
+        }
+
+        return candidate;
     }
 }
 
@@ -45,7 +67,7 @@ public sealed class ModelsOptionsValidator(IEnumerable<IProvider> providers) : I
 {
     public ValidateOptionsResult Validate(string? name, ModelsOptions options)
     {
-        var problems = new List<string>();
+        var problems = new List<string>(options.Unreadable);
         var known = providers.Select(p => p.Name).Order(StringComparer.Ordinal).ToList();
 
         if (!options.Aliases.ContainsKey(ModelsOptions.DefaultAlias))

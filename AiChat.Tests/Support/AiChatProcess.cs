@@ -1,0 +1,147 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Net;
+using System.Net.Http.Json;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+
+namespace AiChat.Tests.Support;
+
+/// <summary>
+/// The server as operators run it: a process of its own, with a working directory and an environment of its own, that can be stopped
+/// politely or killed.
+/// </summary>
+public sealed partial class AiChatProcess : IDisposable
+{
+    private const int Sigterm = 15;
+
+    private static readonly TimeSpan LongestStart = TimeSpan.FromSeconds(30);
+
+    /// <summary>What the machine of whoever runs the tests may have set, and the server must not see.</summary>
+    private static readonly string[] ForeignSettings =
+        ["DATABASE_URL", "GROQ_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "URLS", "ASPNETCORE_URLS", "ASPNETCORE_ENVIRONMENT", "ASPNETCORE_HTTP_PORTS", "DOTNET_URLS"];
+
+    private readonly Process process;
+    private readonly ConcurrentQueue<string> output = new();
+    private readonly ConcurrentQueue<string> errors = new();
+
+    private AiChatProcess(string workingDirectory, IReadOnlyDictionary<string, string> environment)
+    {
+        var start = new ProcessStartInfo("dotnet", ["exec", Path.Combine(AppContext.BaseDirectory, "AiChat.Api.dll")])
+        {
+            WorkingDirectory = workingDirectory,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        foreach (var name in ForeignSettings)
+            start.Environment.Remove(name);
+        foreach (var (name, value) in environment)
+            start.Environment[name] = value;
+
+        process = Process.Start(start)!;
+        process.OutputDataReceived += (_, line) => Keep(output, line.Data);
+        process.ErrorDataReceived += (_, line) => Keep(errors, line.Data);
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+    }
+
+    public HttpClient Client { get; } = new();
+
+    /// <summary>Every line the server has written to its standard output: its log.</summary>
+    public IReadOnlyList<string> Output => [.. output];
+
+    /// <summary>Every line the server has written to its standard error: why it does not start.</summary>
+    public IReadOnlyList<string> Errors => [.. errors];
+
+    public bool HasExited => process.HasExited;
+
+    /// <summary>A server that takes requests, on a free port.</summary>
+    public static async Task<AiChatProcess> StartAsync(string workingDirectory, params (string Name, string Value)[] environment)
+    {
+        var url = $"http://127.0.0.1:{GetFreePort()}";
+        var server = new AiChatProcess(workingDirectory, new Dictionary<string, string>(environment.Select(e => KeyValuePair.Create(e.Name, e.Value))) { ["Urls"] = url });
+        server.Client.BaseAddress = new Uri(url);
+        await server.WaitUntilReadyAsync();
+        return server;
+    }
+
+    /// <summary>A server that is expected to refuse to start; its exit code and what it said.</summary>
+    public static async Task<(int ExitCode, string Errors)> RefuseAsync(string workingDirectory, params (string Name, string Value)[] environment)
+    {
+        using var server = new AiChatProcess(
+            workingDirectory, new Dictionary<string, string>(environment.Select(e => KeyValuePair.Create(e.Name, e.Value))));
+        var exitCode = await server.WaitForExitAsync();
+        return (exitCode, string.Join('\n', server.Errors));
+    }
+
+    public static int GetFreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    /// <summary>Asks for a shutdown, as an orchestrator does; returns at once.</summary>
+    public void Terminate() => _ = SendSignal(process.Id, Sigterm);
+
+    /// <summary>Ends the process as a crash would (<c>kill -9</c>).</summary>
+    public async Task KillAsync()
+    {
+        process.Kill();
+        await process.WaitForExitAsync();
+    }
+
+    public async Task<int> WaitForExitAsync()
+    {
+        await process.WaitForExitAsync(new CancellationTokenSource(LongestStart).Token);
+        // Once more without a limit: only this waits for the last lines of output.
+        await process.WaitForExitAsync();
+        return process.ExitCode;
+    }
+
+    public async Task<JsonElement> GetAsync(string path) => await Client.GetFromJsonAsync<JsonElement>(path);
+
+    public async Task<JsonElement> PostAsync(string path, object body)
+    {
+        using var response = await Client.PostAsJsonAsync(path, body);
+        return await response.Content.ReadFromJsonAsync<JsonElement>();
+    }
+
+    public void Dispose()
+    {
+        if (!process.HasExited)
+            process.Kill();
+        process.Dispose();
+        Client.Dispose();
+    }
+
+    [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
+    private static partial int SendSignal(int processId, int signal);
+
+    private static void Keep(ConcurrentQueue<string> lines, string? line)
+    {
+        if (line is not null)
+            lines.Enqueue(line);
+    }
+
+    private async Task WaitUntilReadyAsync()
+    {
+        using var limit = new CancellationTokenSource(LongestStart);
+        while (true)
+        {
+            if (process.HasExited)
+                throw new InvalidOperationException("The server did not start: " + string.Join('\n', Errors.Concat(Output)));
+            try
+            {
+                using var response = await Client.GetAsync("/health/ready", limit.Token);
+                return;
+            }
+            catch (HttpRequestException)
+            {
+                // Not listening yet.
+                await Task.Delay(20, limit.Token);
+            }
+        }
+    }
+}
