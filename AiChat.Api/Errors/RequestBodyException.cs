@@ -10,6 +10,4 @@ internal sealed class RequestBodyException(ProblemResponse problem) : Exception(
 
     public static RequestBodyException NotAnObject() =>
         new(Errors.Problem.Of(Errors.Problem.MalformedJson, "The body must be one JSON object, such as {\"message\": \"Hello\"}."));
-
-    public static RequestBodyException WrongTypes(IReadOnlyDictionary<string, string[]> errors) => new(Errors.Problem.Invalid(errors));
 }

@@ -8,7 +8,7 @@ using Microsoft.AspNetCore.Mvc.ModelBinding;
 namespace AiChat.Api.Errors;
 
 /// <summary>
-/// Before the action: collects what could not be read of the path and the query, runs the validator of every argument that has one, and
+/// Before the action: collects what could not be read of the path, the query and the body, runs the validator of every argument that has one, and
 /// reports all problems at once.
 /// </summary>
 internal sealed class ValidationFilter : IActionFilter
@@ -16,13 +16,14 @@ internal sealed class ValidationFilter : IActionFilter
     public void OnActionExecuting(ActionExecutingContext context)
     {
         var failures = context.ModelState.IsValid ? null : FindUnreadable(context);
+        var unreadable = failures?.Select(f => f.PropertyName).ToHashSet();
         foreach (var argument in context.ActionArguments.Values)
         {
             if (argument is null || context.HttpContext.RequestServices.GetService(ValidatorTypes.Get(argument.GetType())) is not IValidator validator)
                 continue;
             var result = validator.Validate(new ValidationContext<object>(argument));
             if (!result.IsValid)
-                (failures ??= []).AddRange(result.Errors);
+                (failures ??= []).AddRange(result.Errors.Where(e => unreadable is null || !unreadable.Contains(e.PropertyName)));
         }
 
         if (failures is not null)

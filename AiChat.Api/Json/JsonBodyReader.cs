@@ -6,6 +6,7 @@ using AiChat.Api.Configuration;
 using AiChat.Api.Errors;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Mvc.Formatters;
+using Microsoft.AspNetCore.Mvc.ModelBinding;
 using Microsoft.Extensions.Options;
 using Microsoft.Net.Http.Headers;
 
@@ -44,7 +45,7 @@ internal sealed class JsonBodyReader : InputFormatter
 
         try
         {
-            return await InputFormatterResult.SuccessAsync(Parse(body.Buffer, context.ModelType));
+            return await InputFormatterResult.SuccessAsync(Parse(body.Buffer, context.ModelType, context.ModelState));
         }
         finally
         {
@@ -52,7 +53,7 @@ internal sealed class JsonBodyReader : InputFormatter
         }
     }
 
-    private static object Parse(ReadOnlySequence<byte> body, Type type)
+    private static object Parse(ReadOnlySequence<byte> body, Type type, ModelStateDictionary state)
     {
         ReadOnlySpan<byte> bytes = body.IsSingleSegment ? body.FirstSpan : body.ToArray();
         // The reader looks only into texts it has to decode: what is kept raw, as metadata is, would fail later.
@@ -68,7 +69,7 @@ internal sealed class JsonBodyReader : InputFormatter
         }
         catch (Exception failure) when (IsUnreadable(failure))
         {
-            throw FindProblems(body, JsonSetup.Options.GetTypeInfo(type));
+            return ReadFieldByField(body, JsonSetup.Options.GetTypeInfo(type), state);
         }
     }
 
@@ -77,24 +78,41 @@ internal sealed class JsonBodyReader : InputFormatter
 
     private static bool IsAtEnd(ref Utf8JsonReader reader) => !reader.Read();
 
-    /// <summary>Reads every field by itself.</summary>
-    private static RequestBodyException FindProblems(ReadOnlySequence<byte> body, JsonTypeInfo type)
+    /// <summary>Notes every field that is of a wrong type, and reads the others, so that their rules are checked as well.</summary>
+    private static object ReadFieldByField(ReadOnlySequence<byte> body, JsonTypeInfo type, ModelStateDictionary state)
     {
         try
         {
             using var document = JsonDocument.Parse(body);
             if (document.RootElement.ValueKind != JsonValueKind.Object)
-                return RequestBodyException.NotAnObject();
+                throw RequestBodyException.NotAnObject();
 
-            var errors = type.Properties
+            var wrong = type.Properties
                 .Where(p => document.RootElement.TryGetProperty(p.Name, out var value) && !CanRead(value, p.PropertyType))
-                .ToDictionary(p => p.Name, p => new[] { $"must be {Describe(p.PropertyType)}" });
-            return errors.Count > 0 ? RequestBodyException.WrongTypes(errors) : RequestBodyException.Malformed();
+                .ToDictionary(p => p.Name, p => $"must be {Describe(p.PropertyType)}");
+            if (wrong.Count == 0)
+                throw RequestBodyException.Malformed();
+
+            foreach (var (field, problem) in wrong)
+                state.AddModelError(field, problem);
+            return JsonSerializer.Deserialize(WriteWithout(wrong.ContainsKey, document.RootElement), type)!;
         }
         catch (Exception failure) when (IsUnreadable(failure))
         {
-            return RequestBodyException.Malformed();
+            throw RequestBodyException.Malformed();
         }
+    }
+
+    private static ReadOnlySpan<byte> WriteWithout(Func<string, bool> isLeftOut, JsonElement body)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        using var writer = new Utf8JsonWriter(buffer);
+        writer.WriteStartObject();
+        foreach (var field in body.EnumerateObject().Where(f => !isLeftOut(f.Name)))
+            field.WriteTo(writer);
+        writer.WriteEndObject();
+        writer.Flush();
+        return buffer.WrittenSpan;
     }
 
     private static bool CanRead(JsonElement value, Type type)

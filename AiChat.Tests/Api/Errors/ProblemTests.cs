@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Net.Http.Headers;
 using System.Text;
 using AiChat.Core.Chats;
@@ -51,9 +52,23 @@ public sealed class ProblemTests : ApiTestBase
             """);
 
         AssertProblem(reply, 422, "validation_failed");
-        Assert.That(reply.Json.GetProperty("errors").GetRawText(), Is.EqualTo("""
+        // The order of the fields in the answer means nothing.
+        Assert.That(JsonElement.DeepEquals(reply.Json.GetProperty("errors"), JsonElement.Parse("""
             {"chat_id":["must be a text"],"user_id":["must be a text"],"message":["must be a text"],"model":["must be a text"],"temperature":["must be a number"],"max_tokens":["must be a whole number"]}
-            """));
+            """)), Is.True, reply.Json.GetProperty("errors").GetRawText());
+    }
+
+    [Test]
+    public async Task Patch_WrongPathQueryTypesAndRules_AreAllNamedAtOnce()
+    {
+        StartOfflineApp();
+
+        var reply = await App.PatchJsonAsync("/chats/x?user_id=", """{"title":5,"model":"nobody","metadata":[]}""");
+
+        Assert.That(reply.Status, Is.EqualTo(400));
+        Assert.That(reply.Json.GetProperty("code").GetString(), Is.EqualTo("invalid_id"));
+        Assert.That(reply.Json.GetProperty("errors").EnumerateObject().Select(e => e.Name),
+            Is.EquivalentTo(new[] { "id", "user_id", "title", "model", "metadata" }));
     }
 
     [TestCase("""{"message":"Hi","max_tokens":99999999999}""", "max_tokens")]
