@@ -7,7 +7,8 @@ using AiChat.Core;
 using AiChat.Infrastructure.Persistence;
 using AiChat.Infrastructure.Providers;
 
-var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
+// Slim: no IIS, no QUIC, no start-up hooks of others; HTTPS is asked for by name (HttpServerSetup).
+var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
 
 builder.Configuration.UseAiChatSources(args, Directory.GetCurrentDirectory());
 builder.AddLogging();

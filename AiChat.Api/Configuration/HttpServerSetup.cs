@@ -10,6 +10,7 @@ internal static class HttpServerSetup
 
     public static void AddHttpServer(this WebApplicationBuilder builder)
     {
+        builder.WebHost.UseKestrelHttpsConfiguration();
         builder.Services.AddOptions<HttpServerOptions>().BindConfiguration(HttpServerOptions.Section);
         builder.Services.AddSingleton<IValidateOptions<HttpServerOptions>, HttpServerOptionsValidator>();
         builder.Services.Configure<KestrelServerOptions>(kestrel => kestrel.AddServerHeader = false);

@@ -5,7 +5,8 @@ namespace AiChat.Core.Runs;
 /// <summary>A run this process holds, from acceptance until its end is stored.</summary>
 public sealed class ActiveRun : IDisposable
 {
-    private readonly TaskCompletionSource<RunResult> completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    // Whoever waits goes on at once, on the thread that ends the run: that is the last thing it does.
+    private readonly TaskCompletionSource<RunResult> completion = new();
     private readonly CancellationTokenSource abandonment = new();
     private bool hasBegun;
 

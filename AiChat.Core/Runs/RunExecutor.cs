@@ -20,7 +20,7 @@ public sealed partial class RunExecutor(
     private static readonly TimeSpan StoreRetryDelay = TimeSpan.FromSeconds(1);
 
     private readonly ConcurrentDictionary<string, ActiveRun> active = new();
-    private readonly CancellationTokenSource shutdown = new();
+    private readonly CancellationTokenSource shutdown = new(Timeout.InfiniteTimeSpan, time);
 
     /// <summary>From the first moment of a shutdown on: no new run is taken.</summary>
     public bool IsStopping => lifetime.ApplicationStopping.IsCancellationRequested;
@@ -82,25 +82,33 @@ public sealed partial class RunExecutor(
 
     public void Dispose() => shutdown.Dispose();
 
-    /// <summary>The top of a run: whatever happens in it, its end is stored and the chat goes on.</summary>
+    /// <summary>The top of a run: whatever happens in it, its end is stored, the chat goes on, and whoever waits is told.</summary>
     private async Task ExecuteAsync(ActiveRun run)
     {
-        var next = default(NextRun?);
         try
         {
             var result = await GenerateAsync(run);
-            next = await StoreAsync(run, result);
+            var finished = await StoreAsync(run, result);
+            Forget(run);
+            if (finished.Next is { } next)
+                ThreadPool.UnsafeQueueUserWorkItem(BeginNext, next, preferLocal: false);
+            // Last: whoever waits goes on here, on this thread.
+            run.Complete(finished.IsChatThere ? result : Ended(run, null, RunStatus.Cancelled, RunError.ForDeletedChat()));
         }
         catch (Exception failure)
         {
             LogNotStored(failure, run.Run.Id);
+            Forget(run);
             run.Fail(failure);
         }
+    }
 
-        Forget(run);
+    /// <summary>On a thread of its own: a long queue would nest, one run inside the end of the other.</summary>
+    private void BeginNext(NextRun next)
+    {
         // Not there any more when its chat was deleted this moment.
-        if (next is { } waiting && active.TryGetValue(waiting.Id, out var follower))
-            Begin(follower, waiting.UserSequence);
+        if (active.TryGetValue(next.Id, out var run))
+            Begin(run, next.UserSequence);
     }
 
     private async Task<RunResult> GenerateAsync(ActiveRun run)
@@ -143,16 +151,14 @@ public sealed partial class RunExecutor(
         }
     }
 
-    /// <summary>Stores the end, shows it, and returns the chat's next run.</summary>
-    private async Task<NextRun?> StoreAsync(ActiveRun run, RunResult result)
+    /// <summary>Stores the end, however long the database needs; during a shutdown it is tried once.</summary>
+    private async Task<FinishedRun> StoreAsync(ActiveRun run, RunResult result)
     {
         while (true)
         {
             try
             {
-                var finished = await runs.FinishAsync(result, CancellationToken.None);
-                run.Complete(finished.IsChatThere ? result : Ended(run, null, RunStatus.Cancelled, RunError.ForDeletedChat()));
-                return finished.Next;
+                return await runs.FinishAsync(result, CancellationToken.None);
             }
             catch (UnavailableException failure) when (!shutdown.IsCancellationRequested)
             {

@@ -22,7 +22,7 @@ public sealed partial class SqliteDatabase : IDisposable
 
     private readonly ConcurrentBag<StatementCachingConnection> idleReaders = [];
     private readonly SemaphoreSlim readerSlots;
-    private readonly int maxReaders = Math.Max(4, 2 * Environment.ProcessorCount);
+    private readonly int maxReaders = Math.Max(8, 4 * Environment.ProcessorCount);
     private readonly StatementCachingConnection writer;
     private readonly SqliteWriteQueue queue;
     private readonly FileStream processLock;
@@ -137,7 +137,7 @@ public sealed partial class SqliteDatabase : IDisposable
             Set(connection, "foreign_keys", "1");
             Set(connection, "temp_store", "2");
             Set(connection, "trusted_schema", "0");
-            Set(connection, "cache_size", isWriter ? "-32768" : "-8192");
+            Set(connection, "cache_size", isWriter ? "-16384" : "-2048");
             Set(connection, "wal_autocheckpoint", isWriter ? $"{CheckpointPages}" : "0");
             Set(connection, "query_only", isWriter ? "0" : "1");
             return connection;
