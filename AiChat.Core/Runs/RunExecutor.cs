@@ -99,7 +99,19 @@ public sealed partial class RunExecutor(
         {
             LogNotStored(failure, run.Run.Id);
             Forget(run);
-            run.Fail(failure);
+            EndQueue(run.Run.ChatId);
+            run.Fail(failure is UnavailableException ? UnavailableException.ForUnstoredReply(failure) : failure);
+        }
+    }
+
+    /// <summary>Tells those who wait behind a run whose end is not stored: their turn comes no more, and the next start settles them too.</summary>
+    private void EndQueue(string chatId)
+    {
+        var error = shutdown.IsCancellationRequested ? RunError.ForShutdown() : RunError.ForDefect();
+        foreach (var waiting in active.Values.Where(r => r.Run.ChatId == chatId && r.TryBegin()))
+        {
+            Forget(waiting);
+            waiting.Complete(Ended(waiting, null, RunStatus.Incomplete, error));
         }
     }
 
