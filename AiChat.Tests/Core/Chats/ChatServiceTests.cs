@@ -1,0 +1,171 @@
+using AiChat.Core.Chats;
+using AiChat.Core.Errors;
+using AiChat.Tests.Core.Runs;
+using Moq;
+
+namespace AiChat.Tests.Core.Chats;
+
+public sealed class ChatServiceTests : RunTestBase
+{
+    private ChatService service = null!;
+
+    [SetUp]
+    public void SetUp() => service = new ChatService(Chats.Object, Messages.Object, Registry, Executor, Time);
+
+    [Test]
+    public async Task CreateAsync_Request_StoresAChatWithAFreshId()
+    {
+        Chats.Setup(c => c.CreateAsync(It.IsAny<Chat>(), None)).Returns(Task.CompletedTask);
+
+        var chat = await service.CreateAsync(
+            new NewChat { UserId = UserId, Title = "Trip", Model = "smart", SystemPrompt = "Be kind.", Metadata = "{}" }, None);
+
+        Assert.That(chat with { Id = "" }, Is.EqualTo(new Chat
+        {
+            Id = "",
+            UserId = UserId,
+            Title = "Trip",
+            Model = "smart",
+            SystemPrompt = "Be kind.",
+            Metadata = "{}",
+            CreatedAt = Time.GetUtcNow(),
+            UpdatedAt = Time.GetUtcNow(),
+        }));
+        Assert.That(Guid.Parse(chat.Id).Version, Is.EqualTo(7));
+        Chats.Verify(c => c.CreateAsync(chat, None), Times.Once);
+    }
+
+    [Test]
+    public void CreateAsync_UnknownModel_IsRefusedAndNothingIsStored()
+    {
+        var failure = Assert.ThrowsAsync<InvalidRequestException>(() => service.CreateAsync(new NewChat { UserId = UserId, Model = "slow" }, None));
+
+        Assert.That(failure.Code, Is.EqualTo("unknown_model"));
+        Chats.VerifyNoOtherCalls();
+    }
+
+    [Test]
+    public async Task UpdateAsync_NothingGiven_ShowsTheChatAndChangesNothing()
+    {
+        var chat = await service.UpdateAsync(UserId, ChatId, new ChatChanges(), None);
+
+        Assert.That(chat, Is.EqualTo(NewChat(ChatId)));
+        Chats.Verify(c => c.GetAsync(UserId, ChatId, None), Times.Once);
+        Chats.VerifyNoOtherCalls();
+    }
+
+    [Test]
+    public async Task UpdateAsync_ModelEmptied_IsAChange()
+    {
+        var changes = new ChatChanges { Model = null };
+        Chats.Setup(c => c.UpdateAsync(UserId, ChatId, changes, Time.GetUtcNow(), None)).ReturnsAsync(NewChat(ChatId));
+
+        var chat = await service.UpdateAsync(UserId, ChatId, changes, None);
+
+        Assert.That(chat, Is.Not.Null);
+    }
+
+    [Test]
+    public void UpdateAsync_UnknownModel_IsRefusedAndNothingIsStored()
+    {
+        var failure = Assert.ThrowsAsync<InvalidRequestException>(() => service.UpdateAsync(UserId, ChatId, new ChatChanges { Model = "slow" }, None));
+
+        Assert.That(failure.Code, Is.EqualTo("unknown_model"));
+        Chats.VerifyNoOtherCalls();
+    }
+
+    [Test]
+    public async Task DeleteAsync_ChatWithARunningReply_StopsIt()
+    {
+        NeverAnswers();
+        FinishesRuns((_, _) => Task.FromResult(new AiChat.Core.Runs.FinishedRun(IsChatThere: false, Next: null)));
+        Chats.Setup(c => c.DeleteAsync(UserId, ChatId, None)).ReturnsAsync(true);
+        var run = await Service.StartAsync(Send(), None);
+
+        var isDeleted = await service.DeleteAsync(UserId, ChatId, None);
+
+        Assert.That((isDeleted, (await InTime(run!.Completion)).Error!.Code), Is.EqualTo((true, "chat_deleted")));
+    }
+
+    [Test]
+    public async Task DeleteAsync_ChatOfSomebodyElse_LeavesItsReplyAlone()
+    {
+        var answer = new TaskCompletionSource<Microsoft.Extensions.AI.ChatResponse>();
+        Answers((_, ct) => answer.Task.WaitAsync(ct));
+        Chats.Setup(c => c.DeleteAsync("bob", ChatId, None)).ReturnsAsync(false);
+        var run = await Service.StartAsync(Send(), None);
+
+        var isDeleted = await service.DeleteAsync("bob", ChatId, None);
+        answer.SetResult(Reply("Still here."));
+
+        Assert.That((isDeleted, (await InTime(run!.Completion)).Reply), Is.EqualTo((false, "Still here.")));
+    }
+
+    [Test]
+    public async Task StreamMessagesAsync_ManyMessages_ReadsThemPageByPageAsTheyAreAskedFor()
+    {
+        HasMessages(1201);
+
+        var messages = await service.StreamMessagesAsync(UserId, ChatId, default, None);
+        var pagesAtFirst = PagesRead();
+        var sequences = await messages!.Select(m => m.Sequence).ToListAsync();
+
+        Assert.That(pagesAtFirst, Is.EqualTo(1));
+        Assert.That(PagesRead(), Is.EqualTo(3));
+        Assert.That(sequences, Is.EqualTo(Enumerable.Range(1, 1201)));
+    }
+
+    [Test]
+    public async Task StreamMessagesAsync_Range_IsKeptOnEveryPage()
+    {
+        HasMessages(1201);
+
+        var messages = await service.StreamMessagesAsync(UserId, ChatId, new MessageRange { After = 100, Before = 900 }, None);
+
+        Assert.That(await messages!.Select(m => m.Sequence).ToListAsync(), Is.EqualTo(Enumerable.Range(101, 799)));
+    }
+
+    [Test]
+    public async Task StreamMessagesAsync_UnknownChat_IsNull()
+    {
+        Messages.Setup(m => m.GetPageAsync(UserId, ChatId, It.IsAny<MessageRange>(), It.IsAny<int>(), None)).ReturnsAsync((MessagePage?)null);
+
+        var messages = await service.StreamMessagesAsync(UserId, ChatId, default, None);
+
+        Assert.That(messages, Is.Null);
+    }
+
+    [Test]
+    public async Task StreamMessagesAsync_ChatDeletedMeanwhile_EndsWithWhatWasThere()
+    {
+        HasMessages(1201);
+        Messages.Setup(m => m.GetPageAsync(UserId, ChatId, It.Is<MessageRange>(r => r.After > 0), It.IsAny<int>(), It.IsAny<CancellationToken>()))
+            .ReturnsAsync((MessagePage?)null);
+
+        var messages = await service.StreamMessagesAsync(UserId, ChatId, default, None);
+
+        Assert.That(await messages!.CountAsync(), Is.EqualTo(500));
+    }
+
+    private int PagesRead() => Messages.Invocations.Count(i => i.Method.Name == nameof(IMessageRepository.GetPageAsync));
+
+    private void HasMessages(int count) => Messages
+        .Setup(m => m.GetPageAsync(UserId, ChatId, It.IsAny<MessageRange>(), It.IsAny<int>(), It.IsAny<CancellationToken>()))
+        .ReturnsAsync((string _, string _, MessageRange range, int limit, CancellationToken _) =>
+        {
+            var asked = Enumerable.Range(1, count).Where(s => s > range.After && s < (range.Before ?? int.MaxValue)).ToList();
+            return new MessagePage { Messages = [.. asked.Take(limit).Select(NewMessage)], HasNewer = asked.Count > limit };
+        });
+
+    private static Message NewMessage(int sequence) => new()
+    {
+        Id = $"message-{sequence}",
+        ChatId = ChatId,
+        Sequence = sequence,
+        Role = MessageRole.User,
+        Content = "Hi",
+        Status = MessageStatus.Completed,
+        CreatedAt = default,
+        UpdatedAt = default,
+    };
+}

@@ -1,0 +1,29 @@
+using AiChat.Core.Memory;
+
+namespace AiChat.Tests.Core.Memory;
+
+public sealed class TokenEstimatorTests
+{
+    [TestCase("", 0)]
+    [TestCase("a", 1)]
+    [TestCase("abc", 1)]
+    [TestCase("abcd", 2)]
+    [TestCase("Hello, AI!", 4)]
+    [TestCase("漢字", 2)]
+    [TestCase("é", 1)]
+    [TestCase("😀", 2)]
+    public void Count_Text_IsAThirdOfItsUtf8BytesRoundedUp(string text, int expected)
+    {
+        var tokens = TokenEstimator.Count(text);
+
+        Assert.That(tokens, Is.EqualTo(expected));
+    }
+
+    [Test]
+    public void CountMessage_Text_AddsWhatAMessageCostsBesideIt()
+    {
+        var tokens = TokenEstimator.CountMessage("abcd");
+
+        Assert.That(tokens, Is.EqualTo(2 + 4));
+    }
+}
