@@ -1,0 +1,194 @@
+using AiChat.Core.Chats;
+using AiChat.Tests.Infrastructure.Persistence;
+
+namespace AiChat.Tests.Infrastructure.Chats;
+
+[TestFixtureSource(typeof(TestDatabase), nameof(TestDatabase.Engines))]
+public sealed class MessageRepositoryTests(Engine engine) : RepositoryTestBase(engine)
+{
+    private const string ChatId = "chat-1";
+
+    [SetUp]
+    public Task CreateChat() => CreateChatAsync(ChatId);
+
+    [Test]
+    public async Task GetPageAsync_OneTurn_ShowsEveryFieldOfBothMessages()
+    {
+        await AddTurnAsync(ChatId, "Yes, 東京 😀.");
+
+        var page = await GetPageAsync(10);
+
+        Assert.That(page!.Messages, Is.EqualTo(new[]
+        {
+            new Message
+            {
+                Id = "chat-1-run-1-question",
+                ChatId = ChatId,
+                Sequence = 1,
+                Role = MessageRole.User,
+                Content = "Question of chat-1-run-1?",
+                Status = MessageStatus.Completed,
+                CreatedAt = At(1),
+                UpdatedAt = At(1),
+            },
+            new Message
+            {
+                Id = "chat-1-run-1-reply",
+                ChatId = ChatId,
+                Sequence = 2,
+                Role = MessageRole.Assistant,
+                Content = "Yes, 東京 😀.",
+                Status = MessageStatus.Completed,
+                Model = "oss",
+                CreatedAt = At(1),
+                UpdatedAt = At(2),
+            },
+        }));
+    }
+
+    [Test]
+    public async Task GetPageAsync_ToolCalls_AreShown()
+    {
+        await AddTurnAsync(ChatId);
+        await Database.ExecuteAsync("update messages set role = 'tool', tool_calls = '[{}]' where sequence = 2");
+
+        var page = await GetPageAsync(10);
+
+        Assert.That((page!.Messages[1].Role, page.Messages[1].ToolCalls), Is.EqualTo((MessageRole.Tool, "[{}]")));
+    }
+
+    [TestCase(3, null, null, new[] { 8, 9, 10 }, true, false)]
+    [TestCase(10, null, null, new[] { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 }, false, false)]
+    [TestCase(3, null, 8, new[] { 5, 6, 7 }, true, false)]
+    [TestCase(3, null, 4, new[] { 1, 2, 3 }, false, false)]
+    [TestCase(3, 4, null, new[] { 5, 6, 7 }, true, true)]
+    [TestCase(3, 7, null, new[] { 8, 9, 10 }, true, false)]
+    [TestCase(3, 0, null, new[] { 1, 2, 3 }, false, true)]
+    [TestCase(10, 3, 7, new[] { 4, 5, 6 }, true, false)]
+    [TestCase(2, 3, 7, new[] { 4, 5 }, true, true)]
+    [TestCase(3, 10, null, new int[0], false, false)]
+    [TestCase(3, null, 1, new int[0], false, false)]
+    public async Task GetPageAsync_RangeAndLimit_GiveTheRightMessagesAndNeighbours(
+        int limit, int? after, int? before, int[] expected, bool hasOlder, bool hasNewer)
+    {
+        await AddTurnsAsync(5);
+
+        var page = await GetPageAsync(limit, after, before);
+
+        Assert.That(page!.Messages.Select(m => m.Sequence), Is.EqualTo(expected));
+        Assert.That((page.HasOlder, page.HasNewer), Is.EqualTo((hasOlder, hasNewer)));
+    }
+
+    [Test]
+    public async Task GetPageAsync_EmptyChat_IsAnEmptyPage()
+    {
+        var page = await GetPageAsync(10);
+
+        Assert.That(page!.Messages, Is.Empty);
+    }
+
+    [TestCase(null)]
+    [TestCase(0)]
+    public async Task GetPageAsync_ChatOfSomebodyElse_IsNull(int? after)
+    {
+        await AddTurnsAsync(1);
+
+        Assert.That(await Database.Messages.GetPageAsync(Bob, ChatId, new MessageRange { After = after }, 10, None), Is.Null);
+    }
+
+    [Test]
+    public async Task GetPageAsync_UnknownChat_IsNull()
+    {
+        Assert.That(await Database.Messages.GetPageAsync(Anna, "chat-2", default, 10, None), Is.Null);
+    }
+
+    [Test]
+    public async Task GetPageAsync_OtherChats_StayOut()
+    {
+        await CreateChatAsync("chat-0");
+        await CreateChatAsync("chat-2");
+        await AddTurnAsync("chat-0");
+        await AddTurnAsync("chat-2");
+        await AddTurnAsync(ChatId);
+
+        var page = await GetPageAsync(10);
+
+        Assert.That(page!.Messages.Select(m => m.ChatId), Is.EqualTo(new[] { ChatId, ChatId }));
+    }
+
+    [Test]
+    public async Task ReadBackwardsAsync_Turns_GivesThemNewestFirst()
+    {
+        await AddTurnsAsync(2);
+
+        var history = await ReadBackwardsAsync(before: 5);
+
+        Assert.That(history, Is.EqualTo(new[]
+        {
+            new HistoryMessage { Sequence = 4, Role = MessageRole.Assistant, Content = "Yes." },
+            new HistoryMessage { Sequence = 3, Role = MessageRole.User, Content = "Question of chat-1-run-3?" },
+            new HistoryMessage { Sequence = 2, Role = MessageRole.Assistant, Content = "Yes." },
+            new HistoryMessage { Sequence = 1, Role = MessageRole.User, Content = "Question of chat-1-run-1?" },
+        }));
+    }
+
+    [Test]
+    public async Task ReadBackwardsAsync_Before_IsExclusive()
+    {
+        await AddTurnsAsync(2);
+
+        var history = await ReadBackwardsAsync(before: 3);
+
+        Assert.That(history.Select(m => m.Sequence), Is.EqualTo(new[] { 2, 1 }));
+    }
+
+    [TestCase("status = 'failed'")]
+    [TestCase("status = 'cancelled'")]
+    [TestCase("status = 'incomplete'")]
+    [TestCase("status = 'in_progress'")]
+    [TestCase("content = ''")]
+    [TestCase("role = 'system'")]
+    [TestCase("role = 'tool'")]
+    public async Task ReadBackwardsAsync_MessageThatIsNoWholeTurn_StaysOut(string change)
+    {
+        await AddTurnsAsync(2);
+        await Database.ExecuteAsync($"update messages set {change} where sequence = 2");
+
+        var history = await ReadBackwardsAsync(before: 5);
+
+        Assert.That(history.Select(m => m.Sequence), Is.EqualTo(new[] { 4, 3, 1 }));
+    }
+
+    [Test]
+    public async Task ReadBackwardsAsync_ChatOfSomebodyElse_IsEmpty()
+    {
+        await AddTurnsAsync(1);
+
+        var history = await Database.Messages.ReadBackwardsAsync(Bob, ChatId, 100, None).ToListAsync();
+
+        Assert.That(history, Is.Empty);
+    }
+
+    [Test]
+    public async Task ReadBackwardsAsync_StoppedEarlyManyTimes_GivesItsConnectionBack()
+    {
+        await AddTurnsAsync(3);
+
+        for (var i = 0; i < 100; i++)
+            await Database.Messages.ReadBackwardsAsync(Anna, ChatId, 100, None).FirstAsync();
+
+        Assert.That(await ReadBackwardsAsync(before: 100), Has.Count.EqualTo(6));
+    }
+
+    private async Task AddTurnsAsync(int count)
+    {
+        for (var i = 0; i < count; i++)
+            await AddTurnAsync(ChatId);
+    }
+
+    private Task<MessagePage?> GetPageAsync(int limit, int? after = null, int? before = null) =>
+        Database.Messages.GetPageAsync(Anna, ChatId, new MessageRange { After = after, Before = before }, limit, None);
+
+    private async Task<List<HistoryMessage>> ReadBackwardsAsync(int before) =>
+        await Database.Messages.ReadBackwardsAsync(Anna, ChatId, before, None).ToListAsync();
+}

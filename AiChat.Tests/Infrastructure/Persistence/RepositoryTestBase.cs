@@ -1,0 +1,97 @@
+using AiChat.Core.Chats;
+using AiChat.Core.Memory;
+using AiChat.Core.Runs;
+
+namespace AiChat.Tests.Infrastructure.Persistence;
+
+/// <summary>A fresh database of one engine for each test, and short ways to fill it.</summary>
+public abstract class RepositoryTestBase(Engine engine)
+{
+    private protected const string Anna = "anna";
+    private protected const string Bob = "bob";
+
+    /// <summary>The moment everything begins.</summary>
+    private protected static readonly DateTimeOffset Start = new(2026, 1, 2, 3, 4, 5, 678, TimeSpan.Zero);
+
+    private protected TestDatabase Database { get; private set; } = null!;
+
+    private protected static CancellationToken None => CancellationToken.None;
+
+    [SetUp]
+    public async Task CreateDatabase() => Database = await TestDatabase.CreateAsync(engine);
+
+    [TearDown]
+    public void DropDatabase() => Database.Dispose();
+
+    private protected static DateTimeOffset At(int seconds) => Start.AddSeconds(seconds);
+
+    private protected static Chat NewChat(string id, string userId = Anna, int updatedAt = 0) => new()
+    {
+        Id = id,
+        UserId = userId,
+        CreatedAt = Start,
+        UpdatedAt = At(updatedAt),
+    };
+
+    private protected static NewRun NewRun(string id, string chatId, int at = 1) => new()
+    {
+        Id = id,
+        ChatId = chatId,
+        UserId = Anna,
+        UserMessageId = id + "-question",
+        AssistantMessageId = id + "-reply",
+        Message = $"Question of {id}?",
+        Alias = "fast",
+        CreatedAt = At(at),
+    };
+
+    private protected static RunResult Reply(NewRun run, int userSequence, string text = "Yes.", int at = 2) => new()
+    {
+        RunId = run.Id,
+        ChatId = run.ChatId,
+        UserMessageId = run.UserMessageId,
+        AssistantMessageId = run.AssistantMessageId,
+        AssistantSequence = userSequence + 1,
+        Status = RunStatus.Completed,
+        Reply = text,
+        Provider = "groq",
+        Model = "oss",
+        Usage = new RunUsage(11, 22),
+        FinishReason = "stop",
+        CompletedAt = At(at),
+    };
+
+    private protected static RunResult Failure(NewRun run, int userSequence, int at = 2) => Reply(run, userSequence, "", at) with
+    {
+        Status = RunStatus.Failed,
+        Usage = null,
+        FinishReason = null,
+        Error = new RunError("provider_timeout", "Sorry."),
+        Receipt = new Receipt
+        {
+            BudgetTokens = 1,
+            PromptTokens = 2,
+            SystemTokens = 3,
+            HistoryMessages = 4,
+            FirstSequence = 5,
+            LastSequence = 6,
+            DroppedMessages = 7,
+        },
+    };
+
+    private protected async Task<Chat> CreateChatAsync(string id, string userId = Anna, int updatedAt = 0)
+    {
+        var chat = NewChat(id, userId, updatedAt);
+        await Database.Chats.CreateAsync(chat, None);
+        return chat;
+    }
+
+    /// <summary>A question with its reply; the run has the id <c>run-{sequence of the question}</c>.</summary>
+    private protected async Task AddTurnAsync(string chatId, string? reply = "Yes.")
+    {
+        var sequence = (await Database.Chats.GetAsync(Anna, chatId, None))!.MessageCount + 1;
+        var run = NewRun($"{chatId}-run-{sequence}", chatId);
+        await Database.Runs.StartAsync(run, None);
+        await Database.Runs.FinishAsync(reply is null ? Failure(run, sequence) : Reply(run, sequence, reply), None);
+    }
+}

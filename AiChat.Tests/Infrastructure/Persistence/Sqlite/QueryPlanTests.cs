@@ -1,0 +1,198 @@
+using System.Reflection;
+using System.Text.RegularExpressions;
+using AiChat.Core.Chats;
+using AiChat.Core.Runs;
+using AiChat.Infrastructure.Persistence;
+using Dapper;
+
+namespace AiChat.Tests.Infrastructure.Persistence.Sqlite;
+
+/// <summary>
+/// The cost of a call does not grow with the archive: every statement finds its rows by an index, in the order they are wanted.
+/// </summary>
+public sealed partial class QueryPlanTests
+{
+    private TestDatabase database = null!;
+
+    /// <summary>Every statement of every repository: the text constants whose names end in Sql.</summary>
+    private static TestCaseData[] Statements { get; } = [.. typeof(DatabaseOptions).Assembly.GetTypes()
+        .Where(type => type.Name.EndsWith("Repository", StringComparison.Ordinal))
+        .SelectMany(type => type.GetFields(BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic))
+        .Where(field => field is { IsLiteral: true } && field.Name.EndsWith("Sql", StringComparison.Ordinal))
+        .Select(field => new TestCaseData(field.GetRawConstantValue()).SetArgDisplayNames($"{field.DeclaringType!.Name}.{field.Name}"))];
+
+    [OneTimeSetUp]
+    public async Task SetUp() => database = await TestDatabase.CreateAsync();
+
+    [OneTimeTearDown]
+    public void TearDown() => database.Dispose();
+
+    [Test]
+    public void Statements_OfTheRepositories_AreFound()
+    {
+        Assert.That(Statements, Has.Length.GreaterThanOrEqualTo(20));
+    }
+
+    [TestCaseSource(nameof(Statements))]
+    public async Task Plan_EveryStatement_SearchesByIndexAndNeverSorts(string sql)
+    {
+        var plan = await ExplainAsync(sql);
+
+        Assert.Multiple(() =>
+        {
+            Assert.That(plan, Has.None.Contains("TEMP B-TREE"), "sorts");
+            // The index of unfinished runs holds what is running now and nothing else; constants are the rows of an insert.
+            Assert.That(plan.Where(step => step.StartsWith("SCAN", StringComparison.Ordinal) && !HarmlessScan().IsMatch(step)), Is.Empty, "scans");
+        });
+    }
+
+    [TestCase("HistorySql", "messages USING PRIMARY KEY (chat_id=? AND sequence<?)")]
+    [TestCase("PageBackwardsSql", "messages USING PRIMARY KEY (chat_id=? AND sequence>? AND sequence<?)")]
+    [TestCase("PageForwardsSql", "messages USING PRIMARY KEY (chat_id=? AND sequence>? AND sequence<?)")]
+    [TestCase("ListFirstSql", "chats USING INDEX chats_by_user (user_id=?)")]
+    [TestCase("ListAfterSql", "chats USING INDEX chats_by_user (user_id=? AND (updated_at,id)<(?,?))")]
+    public async Task Plan_Page_StartsRightAtItsPlace(string statement, string expected)
+    {
+        var sql = (string)Statements.Single(s => s.ArgDisplayNames![0].EndsWith("." + statement, StringComparison.Ordinal)).Arguments[0]!;
+
+        var plan = await ExplainAsync(sql);
+
+        Assert.That(plan, Has.Some.Contains(expected));
+    }
+
+    [Test]
+    public async Task GetPageAsync_NewestPage_IsTheSameWorkInAShortAndALongChat()
+    {
+        var (shortChat, longChat) = await CreateChatsAsync();
+
+        var work = await CountStepsAsync(
+            ["order by sequence desc"], chatId => database.Messages.GetPageAsync("anna", chatId, default, 5, CancellationToken.None), shortChat, longChat);
+
+        Assert.That(work[1], Is.EqualTo(work[0]).And.GreaterThan(0));
+    }
+
+    [Test]
+    public async Task ReadBackwardsAsync_NewestFive_IsTheSameWorkInAShortAndALongChat()
+    {
+        var (shortChat, longChat) = await CreateChatsAsync();
+
+        var work = await CountStepsAsync(
+            ["order by sequence desc"],
+            async chatId => await database.Messages.ReadBackwardsAsync("anna", chatId, int.MaxValue, CancellationToken.None).Take(5).ToListAsync(),
+            shortChat, longChat);
+
+        Assert.That(work[1], Is.EqualTo(work[0]).And.GreaterThan(0));
+    }
+
+    /// <summary>Compiling a statement costs SQLite several times what running it does.</summary>
+    [Test]
+    public async Task Repositories_SameReadsAgainAndAgain_CompileEachStatementOnce()
+    {
+        var (chatId, _) = await CreateChatsAsync();
+        await WatchReaderAsync();
+
+        for (var i = 0; i < 5; i++)
+        {
+            await database.Chats.GetAsync("anna", chatId, CancellationToken.None);
+            var page = await database.Chats.ListAsync("anna", 1, after: null, CancellationToken.None);
+            await database.Chats.ListAsync("anna", 1, page.Next, CancellationToken.None);
+            await database.Messages.GetPageAsync("anna", chatId, default, 5, CancellationToken.None);
+            await database.Messages.GetPageAsync("anna", chatId, new MessageRange { After = 2 }, 5, CancellationToken.None);
+            await database.Messages.ReadBackwardsAsync("anna", chatId, 11, CancellationToken.None).Take(2).ToListAsync();
+        }
+
+        using var reader = await database.Sqlite.RentReaderAsync(CancellationToken.None);
+        var runs = PreparedStatements.GetRuns(reader.Connection);
+        Assert.That(runs.Select(r => r.Key), Has.Exactly(7).Items);
+        Assert.That(runs.Select(r => r.ToArray()), Is.All.EqualTo(new[] { 5 }).Or.EqualTo(new[] { 10 }));
+    }
+
+    [GeneratedRegex(@"^SCAN (TABLE )?runs USING (COVERING )?INDEX runs_unfinished|CONSTANT ROW")]
+    private static partial Regex HarmlessScan();
+
+    [GeneratedRegex(@"@\w+")]
+    private static partial Regex ParameterName();
+
+    private async Task<IReadOnlyList<string>> ExplainAsync(string sql)
+    {
+        var parameters = new DynamicParameters();
+        foreach (var name in ParameterName().Matches(sql).Select(m => m.Value).Distinct())
+            parameters.Add(name, 1);
+
+        var rows = await database.QueryAsync<PlanRow>("explain query plan " + sql, parameters);
+        // Older versions of SQLite write "SEARCH TABLE messages", newer ones "SEARCH messages".
+        return [.. rows.Select(r => r.Detail.Replace(" TABLE ", " ", StringComparison.Ordinal))];
+    }
+
+    /// <summary>How much more work the connection has done on matching statements after each call.</summary>
+    private async Task<List<int>> CountStepsAsync(string[] texts, Func<string, Task> call, params string[] chatIds)
+    {
+        var work = new List<int>();
+        await WatchReaderAsync();
+        foreach (var chatId in chatIds.Prepend(chatIds[0]))
+        {
+            await call(chatId);
+            using var reader = await database.Sqlite.RentReaderAsync(CancellationToken.None);
+            work.Add(PreparedStatements.GetSteps(reader.Connection).Where(s => Array.TrueForAll(texts, s.Key.Contains)).Sum(s => s.Sum()));
+        }
+
+        // The first call only warms up.
+        return [.. work.Zip(work.Skip(1), (before, after) => after - before)];
+    }
+
+    /// <summary>From here on one fresh reader does everything, and what it does is counted.</summary>
+    private async Task WatchReaderAsync()
+    {
+        database.Restart();
+        using var reader = await database.Sqlite.RentReaderAsync(CancellationToken.None);
+        PreparedStatements.Watch(reader.Connection);
+    }
+
+    private async Task<(string Short, string Long)> CreateChatsAsync()
+    {
+        var ids = (Short: Guid.NewGuid().ToString(), Long: Guid.NewGuid().ToString());
+        foreach (var (id, turns) in new[] { (ids.Short, 5), (ids.Long, 500) })
+        {
+            await database.Chats.CreateAsync(new Chat { Id = id, UserId = "anna", CreatedAt = default, UpdatedAt = default }, CancellationToken.None);
+            for (var i = 0; i < turns; i++)
+                await AddTurnAsync(id, (2 * i) + 1);
+        }
+
+        return ids;
+    }
+
+    private async Task AddTurnAsync(string chatId, int sequence)
+    {
+        var run = new NewRun
+        {
+            Id = Guid.NewGuid().ToString(),
+            ChatId = chatId,
+            UserId = "anna",
+            UserMessageId = Guid.NewGuid().ToString(),
+            AssistantMessageId = Guid.NewGuid().ToString(),
+            Message = "Hi",
+            Alias = "fast",
+            CreatedAt = default,
+        };
+        await database.Runs.StartAsync(run, CancellationToken.None);
+        await database.Runs.FinishAsync(new RunResult
+        {
+            RunId = run.Id,
+            ChatId = chatId,
+            UserMessageId = run.UserMessageId,
+            AssistantMessageId = run.AssistantMessageId,
+            AssistantSequence = sequence + 1,
+            Status = RunStatus.Completed,
+            Reply = "Yes.",
+            Provider = "groq",
+            Model = "oss",
+            CompletedAt = default,
+        }, CancellationToken.None);
+    }
+
+    /// <summary>One step of a plan, as SQLite describes it.</summary>
+    private sealed record PlanRow
+    {
+        public required string Detail { get; init; }
+    }
+}
