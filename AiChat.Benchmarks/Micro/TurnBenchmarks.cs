@@ -1,0 +1,94 @@
+using AiChat.Core.Memory;
+using AiChat.Core.Models;
+using AiChat.Core.Runs;
+using AiChat.Infrastructure.Chats;
+using AiChat.Infrastructure.Runs;
+using BenchmarkDotNet.Attributes;
+using Microsoft.Extensions.AI;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
+
+namespace AiChat.Benchmarks.Micro;
+
+/// <summary>A whole turn, durably stored, with a model that answers at once: all that a send costs beside HTTP and the model.</summary>
+public class TurnBenchmarks
+{
+    private BenchmarkDatabase database = null!;
+    private RunExecutor executor = null!;
+    private RunService service = null!;
+    private string[] chatIds = [];
+    private int next;
+
+    [GlobalSetup]
+    public void SetUp()
+    {
+        database = BenchmarkDatabase.Create();
+        chatIds = database.Fill(chats: 100, messages: 20);
+
+        var models = new ModelsOptions();
+        models.Aliases[ModelsOptions.DefaultAlias] = new ModelAliasOptions { Candidates = [new() { Provider = InstantProvider.ProviderName, Model = "instant" }] };
+        var runs = new RunRepository(database.Sqlite);
+        var context = new ContextBuilder(new MessageRepository(database.Sqlite), Options.Create(new MemoryOptions()));
+        executor = new RunExecutor(
+            runs, context, Options.Create(new RunOptions()), new EndlessLifetime(), TimeProvider.System, NullLogger<RunExecutor>.Instance);
+        service = new RunService(
+            new ChatRepository(database.Sqlite), runs, new ModelRegistry([new InstantProvider()], Options.Create(models)), context, executor, TimeProvider.System);
+    }
+
+    [GlobalCleanup]
+    public void CleanUp()
+    {
+        executor.Dispose();
+        database.Dispose();
+    }
+
+    [Benchmark]
+    public Task<RunResult?> Turn() => service.SendAsync(
+        new SendCommand { UserId = BenchmarkDatabase.UserId, ChatId = chatIds[next++ % chatIds.Length], Message = "And then?" }, CancellationToken.None);
+
+    private sealed class InstantProvider : IProvider
+    {
+        public const string ProviderName = "instant";
+
+        public string Name => ProviderName;
+
+        public string? MissingSetting => null;
+
+        public IChatClient CreateChatClient(string model) => new InstantChatClient();
+    }
+
+    private sealed class InstantChatClient : IChatClient
+    {
+        public Task<ChatResponse> GetResponseAsync(
+            IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default) =>
+            Task.FromResult(new ChatResponse(new ChatMessage(ChatRole.Assistant, "They lived happily ever after, as far as anybody knows."))
+            {
+                FinishReason = ChatFinishReason.Stop,
+                Usage = new UsageDetails { InputTokenCount = 100, OutputTokenCount = 14 },
+            });
+
+        public IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
+            IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+
+        public object? GetService(Type serviceType, object? serviceKey = null) => null;
+
+        public void Dispose()
+        {
+        }
+    }
+
+    /// <summary>A host that never stops.</summary>
+    private sealed class EndlessLifetime : IHostApplicationLifetime
+    {
+        public CancellationToken ApplicationStarted => CancellationToken.None;
+
+        public CancellationToken ApplicationStopping => CancellationToken.None;
+
+        public CancellationToken ApplicationStopped => CancellationToken.None;
+
+        public void StopApplication()
+        {
+        }
+    }
+}
