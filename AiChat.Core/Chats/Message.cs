@@ -79,7 +79,7 @@ public sealed record MessagePage
 {
     public required IReadOnlyList<Message> Messages { get; init; }
 
-    /// <summary>Whether the chat has messages older than the first of this page within the asked range.</summary>
+    /// <summary>Whether older messages lead up to the first of this page; for a page that starts at a sequence, those before that start.</summary>
     public bool HasOlder { get; init; }
 
     /// <summary>Whether the chat has messages newer than the last of this page within the asked range.</summary>

@@ -87,8 +87,7 @@ public sealed partial class RunExecutor(
     {
         try
         {
-            var result = await GenerateAsync(run);
-            var finished = await StoreAsync(run, result);
+            var (result, finished) = await StoreAsync(run, await GenerateAsync(run));
             Forget(run);
             if (finished.Next is { } next)
                 ThreadPool.UnsafeQueueUserWorkItem(BeginNext, next, preferLocal: false);
@@ -163,14 +162,17 @@ public sealed partial class RunExecutor(
         }
     }
 
-    /// <summary>Stores the end, however long the database needs; during a shutdown it is tried once.</summary>
-    private async Task<FinishedRun> StoreAsync(ActiveRun run, RunResult result)
+    /// <summary>
+    /// Stores the end, however long the database needs; during a shutdown it is tried once. An end that cannot be stored because of a
+    /// defect is stored as a failure instead, so that the chat goes on. Returns what was stored.
+    /// </summary>
+    private async Task<(RunResult Result, FinishedRun Finished)> StoreAsync(ActiveRun run, RunResult result)
     {
         while (true)
         {
             try
             {
-                return await runs.FinishAsync(result, CancellationToken.None);
+                return (result, await runs.FinishAsync(result, CancellationToken.None));
             }
             catch (UnavailableException failure) when (!shutdown.IsCancellationRequested)
             {
@@ -178,6 +180,11 @@ public sealed partial class RunExecutor(
                 LogStoreRetry(failure, run.Run.Id);
                 run.Fail(UnavailableException.ForUnstoredReply(failure));
                 await Task.Delay(StoreRetryDelay, time, shutdown.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+            catch (Exception failure) when (failure is not UnavailableException && result.Error?.Code != RunError.Internal)
+            {
+                LogDefect(failure, run.Run.Id);
+                result = Ended(run, null, RunStatus.Failed, RunError.ForDefect());
             }
         }
     }

@@ -27,6 +27,7 @@ public sealed partial class SqliteDatabase : IDisposable
     private readonly SqliteWriteQueue queue;
     private readonly FileStream processLock;
     private readonly ILogger<SqliteDatabase> logger;
+    private readonly string logPath;
     private int commits;
 
     /// <exception cref="DatabaseStartupException">The file cannot be opened, is used by another process, or is no database.</exception>
@@ -36,6 +37,7 @@ public sealed partial class SqliteDatabase : IDisposable
         InstantHandler.Register();
         SqliteLibrary.Load(options.Value.SqliteLibrary);
         Path = SqliteUrl.Parse(options.Value.Url);
+        logPath = Path + "-wal";
         readerSlots = new SemaphoreSlim(maxReaders);
         processLock = Lock(Path);
         try
@@ -67,10 +69,10 @@ public sealed partial class SqliteDatabase : IDisposable
         {
             return new ReaderLease(this, idleReaders.TryTake(out var reader) ? reader : Open(isWriter: false));
         }
-        catch
+        catch (DatabaseStartupException failure)
         {
             readerSlots.Release();
-            throw;
+            throw Core.Errors.UnavailableException.ForDatabase(failure);
         }
     }
 
@@ -101,7 +103,7 @@ public sealed partial class SqliteDatabase : IDisposable
     /// <summary>Between two transactions of the writer: keeps the log from growing for ever.</summary>
     private async Task AfterCommitAsync()
     {
-        if (++commits % CommitsPerLogCheck != 0 || new FileInfo(Path + "-wal") is not { Exists: true, Length: > LogSizeLimit })
+        if (++commits % CommitsPerLogCheck != 0 || new FileInfo(logPath) is not { Exists: true, Length: > LogSizeLimit })
             return;
 
         for (var i = 0; i < maxReaders; i++)
@@ -110,8 +112,9 @@ public sealed partial class SqliteDatabase : IDisposable
         {
             Execute(writer, "pragma wal_checkpoint(truncate)");
         }
-        catch (SqliteException failure)
+        catch (Exception failure)
         {
+            // Whatever it is, the queue of writers must go on.
             LogCheckpointFailed(failure);
         }
         finally
@@ -141,6 +144,11 @@ public sealed partial class SqliteDatabase : IDisposable
             Set(connection, "wal_autocheckpoint", isWriter ? $"{CheckpointPages}" : "0");
             Set(connection, "query_only", isWriter ? "0" : "1");
             return connection;
+        }
+        catch (DatabaseStartupException)
+        {
+            connection.Dispose();
+            throw;
         }
         catch (SqliteException failure)
         {
@@ -184,7 +192,7 @@ public sealed partial class SqliteDatabase : IDisposable
         {
             return new FileStream(lockPath, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
-        catch (IOException failure) when (File.Exists(lockPath))
+        catch (IOException failure) when (IsHeld(failure))
         {
             throw new DatabaseStartupException(
                 $"The database file '{path}' is in use by another AiChat process. Stop that one, or give this one its own file in {DatabaseOptions.UrlVariable}.",
@@ -196,6 +204,9 @@ public sealed partial class SqliteDatabase : IDisposable
                 $"The folder of the database file '{path}' cannot be written. Check {DatabaseOptions.UrlVariable} and the rights of this user.", failure);
         }
     }
+
+    /// <summary>Whether the file is locked, by the numbers of Windows, Linux and macOS.</summary>
+    private static bool IsHeld(IOException failure) => failure.HResult is unchecked((int)0x80070020) or 11 or 35;
 
     private static string Explain(SqliteException failure) => failure.SqliteErrorCode switch
     {

@@ -229,8 +229,9 @@ public sealed class RunExecutorTests : RunTestBase
     }
 
     [Test]
-    public async Task Begin_EndCannotBeStoredForADefect_TellsTheWaiter()
+    public async Task Begin_NoEndCanBeStoredForADefect_TellsTheWaiter()
     {
+        Log.Expect("failed because of a defect");
         Log.Expect("was not stored; the next start settles it");
         FinishesRuns((_, _) => throw new InvalidOperationException());
 
@@ -257,8 +258,29 @@ public sealed class RunExecutorTests : RunTestBase
     }
 
     [Test]
+    public async Task Begin_ReplyCannotBeStoredForADefect_IsStoredAsAFailureAndTheChatGoesOn()
+    {
+        Log.Expect("failed because of a defect");
+        var stored = new List<RunResult>();
+        FinishesRuns((result, _) => result.Reply.Length > 0 ? throw new InvalidOperationException() : Store(result));
+
+        var failure = Assert.ThrowsAsync<RunFailedException>(() => InTime(Service.SendAsync(Send(), None)));
+
+        Assert.That(failure.Code, Is.EqualTo("internal_error"));
+        Assert.That(stored.Select(r => (r.Status, r.Error!.Code)), Is.EqualTo(new[] { (RunStatus.Failed, "internal_error") }));
+        await RunClockUntilAsync(Executor.StopAsync(None));
+
+        Task<FinishedRun> Store(RunResult result)
+        {
+            stored.Add(result);
+            return Task.FromResult(new FinishedRun(IsChatThere: true, Next: null));
+        }
+    }
+
+    [Test]
     public async Task Begin_EndCannotBeStored_TellsThoseWhoWaitBehindIt()
     {
+        Log.Expect("failed because of a defect");
         Log.Expect("was not stored; the next start settles it");
         FinishesRuns((_, _) => throw new InvalidOperationException());
         AcceptsRuns(Queued, Begun);
