@@ -34,7 +34,9 @@ public static class SqliteLibrary
                 $"Database:SqliteLibrary names '{name}', which cannot be loaded. Write the path of a libsqlite3, or leave it empty for the bundled one.");
         }
 
+        // The package's calls and our own (DirectRowReader) must reach the same library.
         NativeLibrary.SetDllImportResolver(typeof(SQLite3Provider_e_sqlite3).Assembly, Resolve);
+        NativeLibrary.SetDllImportResolver(typeof(SqliteLibrary).Assembly, Resolve);
     }
 
     private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? path) => name == "e_sqlite3" ? library : 0;

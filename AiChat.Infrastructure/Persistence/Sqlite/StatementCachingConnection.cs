@@ -102,7 +102,7 @@ internal sealed class StatementCachingConnection(string connectionString) : Sqli
         {
             try
             {
-                return Command.ExecuteReader(behavior);
+                return new DirectRowReader(Command.ExecuteReader(behavior));
             }
             catch (SqliteException failure) when (SqliteErrors.IsUnavailable(failure))
             {
