@@ -3,6 +3,7 @@ using AiChat.Core.Errors;
 using AiChat.Core.Models;
 using AiChat.Core.Runs;
 using AiChat.Infrastructure.Persistence;
+using AiChat.Infrastructure.Persistence.Sqlite;
 using Microsoft.AspNetCore.Mvc;
 
 namespace AiChat.Api.Health;
@@ -10,7 +11,7 @@ namespace AiChat.Api.Health;
 [ApiController]
 [Tags("Server")]
 [Produces("application/json")]
-public sealed class HealthController(ModelRegistry models, Migrator migrator, RunExecutor executor) : ControllerBase
+public sealed class HealthController(ModelRegistry models, Migrator migrator, SqliteDatabase database, RunExecutor executor) : ControllerBase
 {
     private static readonly HealthResponse Healthy = new() { Status = "healthy" };
 
@@ -38,7 +39,10 @@ public sealed class HealthController(ModelRegistry models, Migrator migrator, Ru
     public IActionResult Live() => Ok(Healthy);
 
     /// <summary>Check that requests can be served; for an orchestrator's readiness probe</summary>
-    /// <remarks>Checks the database and its schema. A model that fails makes it degraded, never unready: restarting would not mend it.</remarks>
+    /// <remarks>
+    /// Checks that the database is read, has this version's schema and takes writes. A model that fails makes it degraded, never unready:
+    /// restarting would not mend it.
+    /// </remarks>
     /// <response code="200">Requests are served; <c>status</c> is <c>healthy</c> or <c>degraded</c>.</response>
     /// <response code="503">Requests cannot be served: the database fails, or the server is shutting down.</response>
     [HttpGet("/health/ready", Name = "getReadiness")]
@@ -46,13 +50,13 @@ public sealed class HealthController(ModelRegistry models, Migrator migrator, Ru
     [ProducesResponseType<ReadyResponse>(StatusCodes.Status503ServiceUnavailable)]
     public async Task<IActionResult> Ready(CancellationToken ct)
     {
-        var database = await CheckDatabaseAsync(ct);
-        var isReady = database == "ok" && !executor.IsStopping;
+        var state = await CheckDatabaseAsync(ct);
+        var isReady = state == "ok" && !executor.IsStopping;
         var answers = models.Aliases.Select(ToResponse).ToList();
         var response = new ReadyResponse
         {
             Status = !isReady ? "unhealthy" : answers.Exists(a => a.LastError is not null) ? "degraded" : "healthy",
-            Database = database,
+            Database = state,
             Models = answers,
         };
         return StatusCode(isReady ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable, response);
@@ -62,7 +66,9 @@ public sealed class HealthController(ModelRegistry models, Migrator migrator, Ru
     {
         try
         {
-            return await migrator.IsCurrentAsync(ct) ? "ok" : "the schema is not this version's";
+            if (!await migrator.IsCurrentAsync(ct))
+                return "the schema is not this version's";
+            return await database.IsWritableAsync(ct) ? "ok" : "the database takes no writes; its disk may be full or failing";
         }
         catch (UnavailableException)
         {

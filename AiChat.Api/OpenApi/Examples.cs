@@ -158,7 +158,7 @@ internal static class Examples
     public static JsonNode OfAnswer(Type type, int status)
     {
         if (type == typeof(ReadyResponse) && status == StatusCodes.Status503ServiceUnavailable)
-            return ToJson(Ready with { Status = "unhealthy", Database = "the database cannot be read" });
+            return ToJson(Ready with { Status = "unhealthy", Database = "the database takes no writes; its disk may be full or failing" });
         return ToJson(Array.Find(Answers, type.IsInstanceOfType)
             ?? throw new ArgumentOutOfRangeException(nameof(type), type, $"{nameof(Examples)} has no answer of this type."));
     }

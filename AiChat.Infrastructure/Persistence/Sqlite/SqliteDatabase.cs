@@ -84,6 +84,24 @@ public sealed partial class SqliteDatabase : IDisposable
     /// <exception cref="Core.Errors.UnavailableException">The disk or the file fails; nothing was written.</exception>
     public Task<T> WriteAsync<T>(Func<DbConnection, Task<T>> work) => queue.EnqueueAsync(work);
 
+    /// <summary>
+    /// Whether transactions reach the disk. That costs nothing while they do. After one that did not, a small one is tried, so that a disk
+    /// that works again is noticed without traffic.
+    /// </summary>
+    public async Task<bool> IsWritableAsync(CancellationToken cancellationToken)
+    {
+        if (!queue.IsFailing)
+            return true;
+        try
+        {
+            return await WriteAsync(static _ => Task.FromResult(true)).WaitAsync(cancellationToken);
+        }
+        catch (Core.Errors.UnavailableException)
+        {
+            return false;
+        }
+    }
+
     public void Dispose()
     {
         queue.Dispose();

@@ -14,9 +14,14 @@ internal sealed class SqliteWriteQueue(SqliteConnection writer, Func<Task> after
     private readonly SqliteCommand begin = new("begin immediate", writer);
     private readonly SqliteCommand commit = new("commit", writer);
     private readonly SqliteCommand rollback = new("rollback", writer);
+    private readonly SqliteCommand touch = new("pragma user_version = 0", writer);
     private List<Write> waiting = [];
     private List<Write> batch = [];
     private bool isCommitting;
+    private volatile bool isFailing;
+
+    /// <summary>Whether the last transaction failed for trouble of the disk or the file. Only one that wrote something ends it.</summary>
+    public bool IsFailing => isFailing;
 
     public Task<T> EnqueueAsync<T>(Func<DbConnection, Task<T>> work)
     {
@@ -38,6 +43,7 @@ internal sealed class SqliteWriteQueue(SqliteConnection writer, Func<Task> after
         begin.Dispose();
         commit.Dispose();
         rollback.Dispose();
+        touch.Dispose();
     }
 
     private async Task CommitWaitingAsync()
@@ -86,13 +92,20 @@ internal sealed class SqliteWriteQueue(SqliteConnection writer, Func<Task> after
             begin.ExecuteNonQuery();
             foreach (var write in writes)
                 await write.RunAsync(writer);
+            // A transaction that changes nothing commits on any disk; with a page of its own, its success says that the disk works again.
+            if (isFailing)
+                touch.ExecuteNonQuery();
             commit.ExecuteNonQuery();
+            isFailing = false;
             return null;
         }
         catch (Exception failure)
         {
             Rollback();
-            return failure is SqliteException sqlite && SqliteErrors.IsUnavailable(sqlite) ? UnavailableException.ForDatabase(failure) : failure;
+            if (failure is SqliteException sqlite && SqliteErrors.IsUnavailable(sqlite))
+                failure = UnavailableException.ForDatabase(failure);
+            isFailing |= failure is UnavailableException;
+            return failure;
         }
     }
 

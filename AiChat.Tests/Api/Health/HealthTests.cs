@@ -1,4 +1,8 @@
+using System.Data.Common;
+using AiChat.Infrastructure.Persistence.Sqlite;
 using AiChat.Tests.Support;
+using Dapper;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace AiChat.Tests.Api.Health;
 
@@ -6,6 +10,11 @@ public sealed class HealthTests : ApiTestBase
 {
     private const string GroqModels =
         """[{"name":"fast","provider":"groq","model":"openai/gpt-oss-20b","last_error":null},{"name":"smart","provider":"groq","model":"openai/gpt-oss-120b","last_error":null}]""";
+
+    private DbConnection? writer;
+
+    [SetUp]
+    public void SetUp() => writer = null;
 
     [Test]
     public async Task Get_Root_SaysWhatThisIs()
@@ -109,5 +118,57 @@ public sealed class HealthTests : ApiTestBase
         var reply = await App.GetAsync("/health/ready");
 
         Assert.That(reply.Json.Text("status"), Is.EqualTo("healthy"));
+    }
+
+    [Test]
+    public async Task Get_ReadyWhileTheDatabaseTakesNoWrites_IsUnready()
+    {
+        StartApp();
+        App.Log.Expect("A request was refused: database_unavailable");
+        await SetReadOnlyAsync(true);
+        await App.PostAsync("/chat", new { message = "Hello" });
+
+        var reply = await App.GetAsync("/health/ready");
+
+        Assert.Multiple(() =>
+        {
+            Assert.That(reply.Status, Is.EqualTo(503));
+            Assert.That(reply.Text, Is.EqualTo(
+                $$"""{"status":"unhealthy","database":"the database takes no writes; its disk may be full or failing","models":{{GroqModels}}}"""));
+        });
+    }
+
+    [Test]
+    public async Task Get_HealthWhileTheDatabaseTakesNoWrites_IsHealthy()
+    {
+        StartApp();
+        App.Log.Expect("A request was refused: database_unavailable");
+        await SetReadOnlyAsync(true);
+        await App.PostAsync("/chat", new { message = "Hello" });
+
+        var replies = new[] { await App.GetAsync("/health"), await App.GetAsync("/health/live") };
+
+        Assert.That(replies.Select(r => r.Status), Has.All.EqualTo(200));
+    }
+
+    [Test]
+    public async Task Get_ReadyAfterTheDatabaseTakesWritesAgain_IsHealthyWithoutTraffic()
+    {
+        StartApp();
+        App.Log.Expect("A request was refused: database_unavailable");
+        await SetReadOnlyAsync(true);
+        await App.PostAsync("/chat", new { message = "Hello" });
+        await SetReadOnlyAsync(false);
+
+        var reply = await App.GetAsync("/health/ready");
+
+        Assert.That(reply.Text, Is.EqualTo($$"""{"status":"healthy","database":"ok","models":{{GroqModels}}}"""));
+    }
+
+    /// <summary>Makes the connection that writes refuse to, while nothing is written. SQLite says the same of a disk mounted read-only.</summary>
+    private async Task SetReadOnlyAsync(bool isReadOnly)
+    {
+        writer ??= await App.Services.GetRequiredService<SqliteDatabase>().WriteAsync(Task.FromResult);
+        await writer.ExecuteAsync($"pragma query_only = {isReadOnly}");
     }
 }

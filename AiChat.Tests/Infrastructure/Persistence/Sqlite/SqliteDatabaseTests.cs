@@ -199,6 +199,34 @@ public sealed class SqliteDatabaseTests
     }
 
     [Test]
+    public async Task IsWritableAsync_WritesFail_IsFalseUntilATrialSucceeds()
+    {
+        var writer = await database.WriteAsync(Task.FromResult);
+        var before = await database.IsWritableAsync(None);
+
+        await writer.ExecuteAsync("pragma query_only = 1");
+        Assert.ThrowsAsync<UnavailableException>(() => CreateTableAsync());
+        var meanwhile = new[] { await database.IsWritableAsync(None), await database.IsWritableAsync(None) };
+        await writer.ExecuteAsync("pragma query_only = 0");
+
+        Assert.That(before, Is.True);
+        Assert.That(meanwhile, Has.All.False);
+        Assert.That(await database.IsWritableAsync(None), Is.True);
+    }
+
+    [Test]
+    public async Task IsWritableAsync_NothingFailed_DoesNotWaitForWriters()
+    {
+        var finish = new TaskCompletionSource<int>();
+        var write = database.WriteAsync(_ => finish.Task);
+
+        Assert.That(await database.IsWritableAsync(None).WaitAsync(TimeSpan.FromSeconds(10)), Is.True);
+
+        finish.SetResult(0);
+        await write;
+    }
+
+    [Test]
     public void Open_FileInUse_IsRefusedAndLeavesItAlone()
     {
         var failure = Assert.Throws<DatabaseStartupException>(() => TestDatabase.Open(database.Path));

@@ -164,6 +164,56 @@ public sealed class SqliteWriteQueueTests
         Assert.That(await GetEffectsAsync(), Is.EqualTo(new[] { "after" }));
     }
 
+    [Test]
+    public async Task IsFailing_DiskTakesNoWrites_IsTrueUntilACommitSucceeds()
+    {
+        await queue.EnqueueAsync(Insert("before"));
+        var wasFailing = queue.IsFailing;
+
+        await writer.ExecuteAsync("pragma query_only = 1");
+        Assert.ThrowsAsync<UnavailableException>(() => queue.EnqueueAsync(Insert("lost")));
+        var isFailing = queue.IsFailing;
+        await writer.ExecuteAsync("pragma query_only = 0");
+        var isStillFailing = queue.IsFailing;
+        await queue.EnqueueAsync(Insert("after"));
+
+        Assert.That(new[] { wasFailing, isFailing, isStillFailing, queue.IsFailing }, Is.EqualTo(new[] { false, true, true, false }));
+        Assert.That(await GetEffectsAsync(), Is.EqualTo(new[] { "before", "after" }));
+    }
+
+    [Test]
+    public void IsFailing_WorkFailsForADefect_IsFalse()
+    {
+        Assert.That(async () => await queue.EnqueueAsync(InsertAndFail("a", new InvalidOperationException())), Throws.InvalidOperationException);
+
+        Assert.That(queue.IsFailing, Is.False);
+    }
+
+    [Test]
+    public async Task EnqueueAsync_NothingToWriteAfterAFailure_WritesAllTheSame()
+    {
+        await writer.ExecuteAsync("pragma query_only = 1");
+        Assert.ThrowsAsync<UnavailableException>(() => queue.EnqueueAsync(Insert("lost")));
+        await writer.ExecuteAsync("pragma query_only = 0");
+        var version = await GetDataVersionAsync();
+
+        await queue.EnqueueAsync(_ => Task.FromResult(0));
+
+        Assert.That(await GetDataVersionAsync(), Is.GreaterThan(version));
+        Assert.That(queue.IsFailing, Is.False);
+    }
+
+    [Test]
+    public async Task EnqueueAsync_NothingToWrite_WritesNothing()
+    {
+        await queue.EnqueueAsync(Insert("before"));
+        var version = await GetDataVersionAsync();
+
+        await queue.EnqueueAsync(_ => Task.FromResult(0));
+
+        Assert.That(await GetDataVersionAsync(), Is.EqualTo(version));
+    }
+
     private static async Task<int> CountUpAsync(DbConnection connection)
     {
         var number = await connection.ExecuteScalarAsync<int>("select cast(name as integer) from effects");
@@ -200,6 +250,9 @@ public sealed class SqliteWriteQueueTests
         await first;
         return writes;
     }
+
+    /// <summary>Grows with every transaction of others that has changed something.</summary>
+    private Task<long> GetDataVersionAsync() => reader.ExecuteScalarAsync<long>("pragma data_version");
 
     private async Task<List<string>> GetEffectsAsync() => (await reader.QueryAsync<string>("select name from effects order by number")).AsList();
 
