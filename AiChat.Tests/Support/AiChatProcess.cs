@@ -54,6 +54,9 @@ public sealed partial class AiChatProcess : IDisposable
     /// <summary>Every line the server has written to its standard error: why it does not start.</summary>
     public IReadOnlyList<string> Errors => [.. errors];
 
+    /// <summary>The number the system gave to the process.</summary>
+    public int Id => process.Id;
+
     public bool HasExited => process.HasExited;
 
     /// <summary>A server that takes requests, on a free port.</summary>
