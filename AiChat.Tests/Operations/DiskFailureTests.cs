@@ -109,6 +109,24 @@ public sealed class DiskFailureTests
         Assert.That((await GetTurnsAsync(server, chatId))[1], Is.EqualTo(("Hello", "better late")));
     }
 
+    /// <summary>The transaction is in the file, whole, when its flush fails; nobody may find it there later.</summary>
+    [Test]
+    public async Task Kill_AfterAFlushFailed_RefusedMessageDoesNotComeBack()
+    {
+        string chatId;
+        using (var server = await StartAsync())
+        {
+            chatId = (await SendAsync(server, null, "before")).Json.Text("chat_id")!;
+            await using (await Strace.FailAsync(server, folder.File("strace.log"), Strace.Flushes, "EIO", DatabaseFiles))
+                Assert.That((await SendAsync(server, chatId, "refused")).Status, Is.EqualTo(503));
+            await server.KillAsync();
+        }
+
+        using var again = await StartAsync();
+
+        Assert.That((await GetTurnsAsync(again, chatId)).Select(t => t.Message), Is.EqualTo(new[] { "before" }));
+    }
+
     [Test]
     public async Task Get_DiskCannotBeRead_IsRefusedUntilItCan()
     {

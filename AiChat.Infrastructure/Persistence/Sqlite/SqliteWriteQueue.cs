@@ -104,8 +104,32 @@ internal sealed class SqliteWriteQueue(SqliteConnection writer, Func<Task> after
             Rollback();
             if (failure is SqliteException sqlite && SqliteErrors.IsUnavailable(sqlite))
                 failure = UnavailableException.ForDatabase(failure);
-            isFailing |= failure is UnavailableException;
+            if (failure is UnavailableException)
+            {
+                isFailing = true;
+                OverwriteFailed();
+            }
+
             return failure;
+        }
+    }
+
+    /// <summary>
+    /// A transaction whose flush failed is whole in the log all the same, and a process that starts after a crash would find it there. The
+    /// next one overwrites its beginning; so there is a next one before anybody is told that nothing was stored.
+    /// </summary>
+    private void OverwriteFailed()
+    {
+        try
+        {
+            begin.ExecuteNonQuery();
+            touch.ExecuteNonQuery();
+            commit.ExecuteNonQuery();
+        }
+        catch (SqliteException)
+        {
+            // Expected of a disk that fails: the overwriting has been done when it is the flush that fails again.
+            Rollback();
         }
     }
 
