@@ -2,6 +2,7 @@ using System.Collections;
 using System.Data.Common;
 using System.Runtime.InteropServices;
 using System.Text;
+using AiChat.Core.Errors;
 using Microsoft.Data.Sqlite;
 using SQLitePCL;
 
@@ -31,13 +32,32 @@ internal sealed unsafe partial class DirectRowReader(SqliteDataReader reader) : 
 
     public override object this[string name] => GetValue(GetOrdinal(name));
 
-    public override bool Read() => reader.Read();
+    /// <exception cref="UnavailableException">The disk or the file fails, which may be at any row.</exception>
+    public override bool Read()
+    {
+        try
+        {
+            return reader.Read();
+        }
+        catch (SqliteException failure) when (SqliteErrors.IsUnavailable(failure))
+        {
+            throw UnavailableException.ForDatabase(failure);
+        }
+    }
 
+    /// <inheritdoc cref="Read"/>
     public override bool NextResult()
     {
-        var hasNext = reader.NextResult();
-        statement = GetStatement(reader);
-        return hasNext;
+        try
+        {
+            var hasNext = reader.NextResult();
+            statement = GetStatement(reader);
+            return hasNext;
+        }
+        catch (SqliteException failure) when (SqliteErrors.IsUnavailable(failure))
+        {
+            throw UnavailableException.ForDatabase(failure);
+        }
     }
 
     public override bool IsDBNull(int ordinal) => ColumnType(statement, ordinal) == raw.SQLITE_NULL;

@@ -199,6 +199,29 @@ public sealed class SqliteDatabaseTests
     }
 
     [Test]
+    public async Task RentReaderAsync_FileDamagedBehindTheFirstRow_IsUnavailable()
+    {
+        await CreateTableAsync();
+        await InsertAsync("small");
+        await InsertAsync(new string('x', 1 << 20));
+        database.Dispose();
+        await using (var file = new FileStream(database.Path, FileMode.Open))
+        {
+            // The pages the long row goes on in, with their links to each other.
+            file.Position = file.Length / 2;
+            await file.WriteAsync(new byte[file.Length / 2]);
+        }
+
+        database = TestDatabase.Open(database.Path);
+        using var lease = await database.RentReaderAsync(None);
+        using var rows = await lease.Connection.ExecuteReaderAsync("select name from things order by rowid");
+        await rows.ReadAsync();
+
+        Assert.That(rows.GetString(0), Is.EqualTo("small"));
+        Assert.That(async () => await rows.ReadAsync(), Throws.InstanceOf<UnavailableException>());
+    }
+
+    [Test]
     public async Task IsWritableAsync_WritesFail_IsFalseUntilATrialSucceeds()
     {
         var writer = await database.WriteAsync(Task.FromResult);
