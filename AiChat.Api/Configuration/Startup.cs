@@ -1,4 +1,6 @@
+using AiChat.Core.Errors;
 using AiChat.Infrastructure.Persistence;
+using AiChat.Infrastructure.Persistence.Sqlite;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
@@ -25,6 +27,11 @@ internal static class Startup
         catch (DatabaseStartupException failure)
         {
             return Refuse([$"AiChat cannot start: {failure.Message}"]);
+        }
+        catch (UnavailableException failure) when (failure.Code == UnavailableException.DatabaseUnavailable)
+        {
+            var path = app.Services.GetRequiredService<SqliteDatabase>().Path;
+            return Refuse([$"AiChat cannot start: the database file '{path}' cannot be read or written. Its disk may be full or failing, or the file is damaged."]);
         }
         catch (IOException failure) when (failure.InnerException is AddressInUseException)
         {

@@ -125,6 +125,30 @@ public sealed class StartupTests
         Assert.That(errors, Does.Not.Contain("   at "));
     }
 
+    [Test]
+    public async Task Start_DamagedDatabase_SaysSoInOneSentence()
+    {
+        using (var server = await AiChatProcess.StartAsync(folder.Path))
+        {
+            await server.PostAsync("/chat", new { message = "Hello" });
+            server.Terminate();
+            await server.WaitForExitAsync();
+        }
+
+        await using (var file = new FileStream(folder.File("ai_chat.db"), FileMode.Open))
+        {
+            // All of it but the first page, which says what tables there are.
+            file.Position = 4096;
+            await file.WriteAsync(new byte[file.Length - file.Position]);
+        }
+
+        var (exitCode, errors) = await AiChatProcess.RefuseAsync(folder.Path, ("Urls", "http://127.0.0.1:0"));
+
+        Assert.That(exitCode, Is.EqualTo(1));
+        Assert.That(errors, Does.StartWith("AiChat cannot start: ").And.Contain(folder.File("ai_chat.db")));
+        Assert.That(errors, Does.Not.Contain("   at "));
+    }
+
     [TestCase("sqlite:////proc/ai_chat.db")]
     [TestCase("sqlite:////proc/new/ai_chat.db")]
     public async Task Start_FolderThatCannotBeWritten_SaysSoInOneSentence(string url)
