@@ -27,8 +27,13 @@ public static class ChatCoreSetup
         services.AddSingleton<ContextBuilder>();
         services.AddSingleton<ChatService>();
         services.AddSingleton<RunService>();
+        services.AddSingleton<RunGenerator>();
         services.AddSingleton<RunExecutor>();
+        // Stopped in the opposite order: text is stored as long as runs go on.
+        services.AddHostedService<RunCleaner>();
+        services.AddHostedService<RunLogFlusher>();
         services.AddHostedService(provider => provider.GetRequiredService<RunExecutor>());
+        services.AddHostedService<RunRecovery>();
         return services;
     }
 }

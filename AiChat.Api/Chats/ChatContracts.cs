@@ -142,7 +142,7 @@ public sealed record MessageResponse
     /// <summary>Who speaks.</summary>
     public required MessageRole Role { get; init; }
 
-    /// <summary>The text; empty while no reply has come, and when none came.</summary>
+    /// <summary>The text; of a reply that is being written, as much as there is.</summary>
     public required string Content { get; init; }
 
     /// <summary>The model's calls of tools; null when there are none.</summary>
@@ -154,6 +154,9 @@ public sealed record MessageResponse
     /// <summary>The model that wrote it, as its provider names it; null for messages no model wrote.</summary>
     public string? Model { get; init; }
 
+    /// <summary>The run that writes or wrote it, to follow, cancel or try again; null for messages no run writes.</summary>
+    public string? RunId { get; init; }
+
     /// <summary>When the message was accepted.</summary>
     public required DateTimeOffset CreatedAt { get; init; }
 
@@ -163,13 +166,14 @@ public sealed record MessageResponse
 
 internal static class ChatMapper
 {
-    public static NewChat ToCommand(this CreateChatRequest request) => new()
+    public static NewChat ToCommand(this CreateChatRequest request, string? idempotencyKey) => new()
     {
         UserId = request.UserId ?? UserIdAttribute.Default,
         Title = request.Title,
         Model = request.Model,
         SystemPrompt = request.SystemPrompt,
         Metadata = ToText(request.Metadata),
+        IdempotencyKey = idempotencyKey,
     };
 
     public static ChatChanges ToCommand(this UpdateChatRequest request) => new()
@@ -221,6 +225,7 @@ internal static class ChatMapper
         ToolCalls = message.ToolCalls is null ? null : new RawJson(message.ToolCalls),
         Status = message.Status,
         Model = message.Model,
+        RunId = message.RunId,
         CreatedAt = message.CreatedAt,
         UpdatedAt = message.UpdatedAt,
     };

@@ -1,7 +1,9 @@
 using AiChat.Api.Errors;
 using AiChat.Api.OpenApi;
+using AiChat.Api.Runs;
 using AiChat.Core.Chats;
 using AiChat.Core.Errors;
+using AiChat.Core.Idempotency;
 using Microsoft.AspNetCore.Mvc;
 
 namespace AiChat.Api.Chats;
@@ -16,11 +18,14 @@ public sealed class ChatsController(ChatService chats, IHostApplicationLifetime 
     /// <remarks>Every field may be left out. A chat is also created by sending a message without <c>chat_id</c>.</remarks>
     /// <response code="201">The new chat.</response>
     [HttpPost("/chats", Name = "createChat")]
-    [Problems(Errors.Problem.UnknownModel)]
+    [Problems(Errors.Problem.UnknownModel, IdempotencyKey.Reused)]
     [ProducesResponseType<ChatResponse>(StatusCodes.Status201Created), AnswerHeader(StatusCodes.Status201Created, "Location")]
-    public async Task<IActionResult> Create(CreateChatRequest request, CancellationToken ct)
+    [AnswerHeader(StatusCodes.Status201Created, IdempotencyKeyAttribute.ReplayedHeader)]
+    public async Task<IActionResult> Create(CreateChatRequest request, [IdempotencyKey] string? idempotencyKey, CancellationToken ct)
     {
-        var chat = await chats.CreateAsync(request.ToCommand(), ct);
+        var (chat, isReplay) = await chats.CreateAsync(request.ToCommand(idempotencyKey), ct);
+        if (isReplay)
+            IdempotencyKeyAttribute.MarkReplayed(Response);
         return Created(chat.ToLocation(), chat.ToResponse());
     }
 

@@ -1,4 +1,5 @@
 using AiChat.Core.Errors;
+using AiChat.Core.Idempotency;
 using AiChat.Core.Runs;
 
 namespace AiChat.Api.Errors;
@@ -10,7 +11,10 @@ internal static class Problem
     public const string MalformedJson = "malformed_json";
     public const string BadRequest = "bad_request";
     public const string InvalidId = "invalid_id";
+    public const string InvalidIdempotencyKey = "invalid_idempotency_key";
+    public const string InvalidEventId = "invalid_event_id";
     public const string ChatNotFound = "chat_not_found";
+    public const string RunNotFound = "run_not_found";
     public const string UnknownModel = "unknown_model";
     public const string MessageTooLong = "message_too_long";
     public const string UnsupportedMediaType = "unsupported_media_type";
@@ -23,16 +27,23 @@ internal static class Problem
     {
         [MalformedJson] = (StatusCodes.Status400BadRequest, "The body is not JSON"),
         [InvalidId] = (StatusCodes.Status400BadRequest, "An id is not a UUID"),
+        [InvalidIdempotencyKey] = (StatusCodes.Status400BadRequest, "The Idempotency-Key cannot be used"),
+        [InvalidEventId] = (StatusCodes.Status400BadRequest, "The event id is not one of this run"),
         [BadRequest] = (StatusCodes.Status400BadRequest, "The request cannot be read"),
         [ChatNotFound] = (StatusCodes.Status404NotFound, "No such chat"),
+        [RunNotFound] = (StatusCodes.Status404NotFound, "No such run"),
         [RouteNotFound] = (StatusCodes.Status404NotFound, "No such route"),
         [MethodNotAllowed] = (StatusCodes.Status405MethodNotAllowed, "The route does not take this method"),
         [RunError.ChatDeleted] = (StatusCodes.Status404NotFound, "The chat was deleted"),
+        [ConflictException.ChatBusy] = (StatusCodes.Status409Conflict, "The chat is busy"),
+        [ConflictException.RunNotRetryable] = (StatusCodes.Status409Conflict, "The run cannot be tried again"),
+        [RunError.Cancelled] = (StatusCodes.Status409Conflict, "The run was cancelled"),
         [BodyTooLarge] = (StatusCodes.Status413PayloadTooLarge, "The body is too large"),
         [UnsupportedMediaType] = (StatusCodes.Status415UnsupportedMediaType, "The body is not of type JSON"),
         [ValidationFailed] = (StatusCodes.Status422UnprocessableEntity, "The request is not valid"),
         [UnknownModel] = (StatusCodes.Status422UnprocessableEntity, "No such model"),
         [MessageTooLong] = (StatusCodes.Status422UnprocessableEntity, "The message is too long for the model"),
+        [IdempotencyKey.Reused] = (StatusCodes.Status422UnprocessableEntity, "The Idempotency-Key was used for another request"),
         [RunError.ProviderRejected] = (StatusCodes.Status422UnprocessableEntity, "The model provider refused the request"),
         [RunError.Internal] = (StatusCodes.Status500InternalServerError, "The server failed"),
         [RunError.ProviderUnavailable] = (StatusCodes.Status502BadGateway, "The model provider is unavailable"),
@@ -43,6 +54,7 @@ internal static class Problem
         [UnavailableException.ShuttingDown] = (StatusCodes.Status503ServiceUnavailable, "The server is shutting down"),
         [UnavailableException.DatabaseUnavailable] = (StatusCodes.Status503ServiceUnavailable, "The database is unavailable"),
         [RunError.ProviderTimeout] = (StatusCodes.Status504GatewayTimeout, "The model provider did not answer in time"),
+        [RunError.RunTimeout] = (StatusCodes.Status504GatewayTimeout, "The reply took too long"),
     };
 
     public static ProblemResponse Of(string code, string detail, IReadOnlyDictionary<string, string[]>? errors = null)
@@ -61,6 +73,17 @@ internal static class Problem
 
     /// <summary>Not there, or somebody else's: nobody can tell which.</summary>
     public static ProblemResponse NoSuchChat() => Of(ChatNotFound, "There is no such chat of this user. Check chat_id and user_id, or list the user's chats.");
+
+    /// <inheritdoc cref="NoSuchChat"/>
+    public static ProblemResponse NoSuchRun() => Of(RunNotFound, "There is no such run of this user. Check the run's id and user_id.");
+
+    /// <summary>A run that ended without a whole reply.</summary>
+    public static ProblemResponse OfRun(RunResult result, RunError error) => Of(error.Code, error.Message) with
+    {
+        ChatId = result.ChatId,
+        UserMessageId = result.UserMessageId,
+        RunId = result.RunId,
+    };
 
     /// <summary>Wrong fields. Malformed ids count as malformed requests (400), everything else as invalid ones (422).</summary>
     public static ProblemResponse Invalid(IReadOnlyDictionary<string, string[]> errors, string code = ValidationFailed) =>

@@ -23,12 +23,9 @@ internal sealed partial class ProblemHandler(ILogger<ProblemHandler> logger) : I
         {
             case RunFailedException failed:
                 Logging.RequestLogMiddleware.SetRunId(context, failed.Result.RunId);
-                return Problem.Of(failed.Code, failed.Message) with
-                {
-                    ChatId = failed.Result.ChatId,
-                    UserMessageId = failed.Result.UserMessageId,
-                    RunId = failed.Result.RunId,
-                };
+                return Problem.OfRun(failed.Result, failed.Error);
+            case ConflictException conflict:
+                return Problem.Of(conflict.Code, conflict.Message) with { RunId = conflict.RunId };
             case InvalidRequestException invalid:
                 return Problem.Of(invalid.Code, invalid.Message, new Dictionary<string, string[]> { [invalid.Field] = [invalid.Message] });
             case UnavailableException unavailable:
@@ -46,7 +43,8 @@ internal sealed partial class ProblemHandler(ILogger<ProblemHandler> logger) : I
 
     private static TimeSpan? GetRetryAfter(Exception exception) => exception switch
     {
-        RunFailedException failed => failed.RetryAfter,
+        RunFailedException failed => failed.Error.RetryAfter,
+        ConflictException conflict => conflict.RetryAfter,
         UnavailableException unavailable => unavailable.RetryAfter,
         _ => null,
     };

@@ -32,7 +32,7 @@ public sealed record ProblemResponse
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? UserMessageId { get; init; }
 
-    /// <summary>The run that failed.</summary>
+    /// <summary>The run that failed, or that stands in the way.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? RunId { get; init; }
 

@@ -7,6 +7,8 @@ internal sealed class ProblemResult(ProblemResponse problem) : IActionResult
 {
     public static ProblemResult NoSuchChat() => new(Problem.NoSuchChat());
 
+    public static ProblemResult NoSuchRun() => new(Problem.NoSuchRun());
+
     public Task ExecuteResultAsync(ActionContext context) => context.HttpContext.WriteProblemAsync(problem);
 }
 

@@ -22,6 +22,13 @@ internal static class TextRules
         .WithErrorCode("unknown_model")
         .WithMessage($"must be one of: {string.Join(", ", models.Aliases.Select(a => a.Name))}");
 
+    public static IRuleBuilderOptions<T, string?> OneOf<T, TEnum>(this IRuleBuilder<T, string?> rule, TEnum[] values)
+        where TEnum : struct, Enum
+    {
+        var names = Array.ConvertAll(values, v => JsonNamingPolicy.SnakeCaseLower.ConvertName(v.ToString()));
+        return rule.Must(name => name is null || names.Contains(name)).WithMessage($"must be one of: {string.Join(", ", names)}");
+    }
+
     public static IRuleBuilderOptions<T, JsonElement?> Metadata<T>(this IRuleBuilder<T, JsonElement?> rule)
     {
         const int longest = 16 * 1024;

@@ -2,6 +2,7 @@ using System.Text.Json;
 using FluentValidation;
 using FluentValidation.Results;
 using Microsoft.AspNetCore.Mvc;
+using Microsoft.AspNetCore.Mvc.Controllers;
 using Microsoft.AspNetCore.Mvc.Filters;
 using Microsoft.AspNetCore.Mvc.ModelBinding;
 
@@ -13,6 +14,9 @@ namespace AiChat.Api.Errors;
 /// </summary>
 internal sealed class ValidationFilter : IActionFilter
 {
+    /// <summary>Codes of status 400: whoever sent that should be told before anything else.</summary>
+    private static readonly string[] MalformedCodes = [Problem.InvalidId, Problem.InvalidIdempotencyKey, Problem.InvalidEventId];
+
     public void OnActionExecuting(ActionExecutingContext context)
     {
         var failures = context.ModelState.IsValid ? null : FindUnreadable(context);
@@ -37,7 +41,15 @@ internal sealed class ValidationFilter : IActionFilter
     private static List<ValidationFailure> FindUnreadable(ActionExecutingContext context) =>
         [.. context.ModelState
             .Where(e => e.Value!.ValidationState == ModelValidationState.Invalid)
-            .Select(e => IsId(context, e.Key) ? MalformedId(e.Key) : new ValidationFailure(e.Key, Describe(e.Value!)))];
+            .Select(e => IsId(context, e.Key) ? MalformedId(e.Key) : new ValidationFailure(e.Key, Describe(e.Value!)) { ErrorCode = FindCode(context, e.Key) })];
+
+    /// <summary>The code of what is malformed as such, like an id.</summary>
+    private static string FindCode(ActionExecutingContext context, string field)
+    {
+        var attributes = context.ActionDescriptor.Parameters.OfType<ControllerParameterDescriptor>()
+            .SelectMany(p => p.ParameterInfo.GetCustomAttributes(inherit: false).OfType<IMalformedProblem>());
+        return attributes.FirstOrDefault(a => a.Fields.Contains(field))?.Code ?? Problem.ValidationFailed;
+    }
 
     private static bool IsId(ActionExecutingContext context, string field) =>
         context.ActionDescriptor.Parameters.Any(p => p.Name == field && p.ParameterType == typeof(Guid));
@@ -57,7 +69,7 @@ internal sealed class ValidationFilter : IActionFilter
             .GroupBy(f => f.PropertyName, f => f.ErrorMessage)
             .ToDictionary(g => g.Key, g => g.Distinct().ToArray());
         var codes = failures.Select(f => f.ErrorCode).Distinct().ToList();
-        var code = codes.Contains(Problem.InvalidId) ? Problem.InvalidId : codes is ["unknown_model"] ? codes[0] : Problem.ValidationFailed;
+        var code = codes.Find(MalformedCodes.Contains) ?? (codes is ["unknown_model"] ? codes[0] : Problem.ValidationFailed);
         return Problem.Invalid(errors, code);
     }
 

@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Reflection;
 using AiChat.Api.Errors;
+using AiChat.Api.Runs;
+using AiChat.Core.Idempotency;
 using AiChat.Core.Runs;
 using Microsoft.AspNetCore.Mvc.ApiExplorer;
 using Microsoft.AspNetCore.Mvc.ModelBinding;
@@ -23,6 +25,8 @@ internal sealed class AnswersFilter : IOperationFilter
         // Empty, not absent: it says that the call needs no authentication.
         operation.Security = [];
         CompleteRequest(operation, context);
+        if (context.MethodInfo.IsDefined(typeof(EventStreamAttribute)))
+            AddEvents(operation.Responses!["200"], context);
         foreach (var answer in route.SupportedResponseTypes)
             CompleteSuccess(operation.Responses![ToKey(answer.StatusCode)], answer, context);
         foreach (var problems in FindProblems(route).GroupBy(p => p.Problem.Status))
@@ -54,14 +58,33 @@ internal sealed class AnswersFilter : IOperationFilter
 
     private static void CompleteSuccess(IOpenApiResponse response, ApiResponseType answer, OperationFilterContext context)
     {
-        if (response.Content is { Count: > 0 } content)
-            content[Json].Example = Examples.OfAnswer(answer.Type!, answer.StatusCode);
+        if (response.Content is not null && response.Content.TryGetValue(Json, out var content))
+            content.Example = Examples.OfAnswer(answer.Type!, answer.StatusCode);
         AddHeader(response, Headers.RequestId, context);
         foreach (var header in context.MethodInfo.GetCustomAttributes<AnswerHeaderAttribute>())
         {
             if (header.Status == answer.StatusCode)
                 AddHeader(response, header.Name, context);
         }
+    }
+
+    /// <summary>The format has no words for a stream of events: shown are the data of each, by the event's name.</summary>
+    private static void AddEvents(IOpenApiResponse response, OperationFilterContext context)
+    {
+        var concrete = (OpenApiResponse)response;
+        concrete.Content ??= new Dictionary<string, OpenApiMediaType>();
+        concrete.Content[EventStreamResult.ContentType] = new OpenApiMediaType
+        {
+            Schema = new OpenApiSchema
+            {
+                Description = "Server-sent events. Each has an `id` (the run's id, a colon and a position that grows), an `event` (the names of the "
+                    + "examples) and `data`, one of these. The last one is `run.completed`, `run.failed` (problem details), `run.cancelled` or "
+                    + "`run.incomplete`. Comment lines keep an idle connection open.",
+                AnyOf = [.. Examples.Events.Select(e => e.Data.GetType()).Distinct().Select(t => context.SchemaGenerator.GenerateSchema(t, context.SchemaRepository))],
+            },
+            Examples = Examples.Events.ToDictionary(
+                e => e.Name, e => (IOpenApiExample)new OpenApiExample { Summary = e.Summary, Value = Examples.ToJson(e.Data) }),
+        };
     }
 
     private static IEnumerable<ProblemExample> FindProblems(ApiDescription route)
@@ -75,6 +98,8 @@ internal sealed class AnswersFilter : IOperationFilter
             names.Add(Examples.InvalidQuery);
         if (route.ParameterDescriptions.Any(p => p.Source == BindingSource.Path && p.Type == typeof(Guid)))
             names.Add(Examples.InvalidPathId);
+        if (route.ParameterDescriptions.Any(p => p.Name == IdempotencyKey.Header))
+            names.Add(Problem.InvalidIdempotencyKey);
         names.AddRange(route.ActionDescriptor.EndpointMetadata.OfType<ProblemsAttribute>().SelectMany(p => p.Codes));
         names.Add(RunError.Internal);
         return Examples.Problems.Where(p => names.Contains(p.Name));

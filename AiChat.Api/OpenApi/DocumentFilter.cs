@@ -10,6 +10,7 @@ internal sealed class DocumentFilter : IDocumentFilter
     [
         ("Chats", "Conversations and how they are set up."),
         ("Messages", "What is said in a chat: sending a message for a reply, and reading what was said."),
+        ("Runs", "The answering of a message: following it, coming back to it, cancelling it, trying it again."),
         ("Models", "Which language models answer."),
         ("Server", "What this server is and how it is doing."),
     ];

@@ -9,6 +9,7 @@ using AiChat.Api.Models;
 using AiChat.Api.Runs;
 using AiChat.Core.Chats;
 using AiChat.Core.Errors;
+using AiChat.Core.Idempotency;
 using AiChat.Core.Models;
 using AiChat.Core.Runs;
 using Microsoft.OpenApi;
@@ -23,6 +24,9 @@ internal static class Examples
 {
     public const string UserId = "alice";
     public const string ChatId = "0199c0de-5a10-7c3e-9d4b-3f6a2b8c1d0e";
+    public const string RunId = "0199c0de-8f21-7a54-a0b1-c2d3e4f5a6b7";
+    public const string EventId = RunId + ":46";
+    public const string Key = "8e03978e-40d5-43e8-bc93-6894a57f9324";
     public const string TraceId = "4bf92f3577b34da6a3ce929d0e0e4736";
 
     /// <summary>The example of a wrong query; its code is <see cref="Problem.ValidationFailed"/>.</summary>
@@ -34,7 +38,6 @@ internal static class Examples
     private const string MustBeUuid = "must be a UUID, such as 0199c0de-0000-7000-8000-000000000000";
     private const string UserMessageId = "0199c0de-8f21-7a55-b1c2-7d8e9f0a1b2c";
     private const string AssistantMessageId = "0199c0de-8f21-7a56-8e3f-1a2b3c4d5e6f";
-    private const string RunId = "0199c0de-8f21-7a54-a0b1-c2d3e4f5a6b7";
     private const string Provider = "groq";
     private const string FastModel = "openai/gpt-oss-20b";
     private const string SmartModel = "openai/gpt-oss-120b";
@@ -78,7 +81,54 @@ internal static class Examples
         Role = MessageRole.Assistant,
         Content = Reply,
         Model = FastModel,
+        RunId = RunId,
         UpdatedAt = Answered,
+    };
+
+    private static readonly SendResponse Completed = new()
+    {
+        Reply = Reply,
+        ChatId = ChatId,
+        MessageId = AssistantMessageId,
+        UserMessageId = UserMessageId,
+        RunId = RunId,
+        Model = FastModel,
+        Provider = Provider,
+        Usage = new UsageResponse { InputTokens = 92, OutputTokens = 21, Estimated = false },
+        FinishReason = "stop",
+        CreatedAt = Answered,
+    };
+
+    private static readonly RunResponse Run = new()
+    {
+        Id = RunId,
+        ChatId = ChatId,
+        UserMessageId = UserMessageId,
+        MessageId = AssistantMessageId,
+        Status = RunStatus.Completed,
+        Alias = "fast",
+        Model = FastModel,
+        Provider = Provider,
+        Usage = Completed.Usage,
+        FinishReason = Completed.FinishReason,
+        Attempts =
+        [
+            new AttemptResponse
+            {
+                Attempt = 1,
+                Status = RunStatus.Completed,
+                Model = FastModel,
+                Provider = Provider,
+                Usage = Completed.Usage,
+                        Reply = Reply,
+                StartedAt = Sent,
+                CompletedAt = Answered,
+            },
+        ],
+        CreatedAt = Sent,
+        StartedAt = Sent,
+        FirstTokenAt = Sent.AddMilliseconds(212),
+        CompletedAt = Answered,
     };
 
     private static readonly ReadyResponse Ready = new()
@@ -99,8 +149,15 @@ internal static class Examples
         Of(OfStatus(StatusCodes.Status400BadRequest)),
         Of(Problem.Invalid(Field("id", MustBeUuid), Problem.InvalidId)) with { Name = InvalidPathId },
         Of(Problem.Invalid(Field("chat_id", MustBeUuid + "; leave it out for a new chat"), Problem.InvalidId)),
+        Of(Problem.Invalid(
+            Field(IdempotencyKey.Header, "must be one text of 1 to 255 visible ASCII characters, such as a UUID"), Problem.InvalidIdempotencyKey)),
+        Of(Problem.Invalid(Field("after", "must be the id of an event of this run, or the number behind its colon"), Problem.InvalidEventId)),
         Of(Problem.NoSuchChat()),
+        Of(Problem.NoSuchRun()),
         OfRun(RunError.ForDeletedChat()),
+        Of(Problem.Of(ConflictException.ChatBusy, ConflictException.ChatBusyMessage) with { RunId = RunId }) with { HasRetryAfter = true },
+        Of(Problem.Of(ConflictException.RunNotRetryable, ConflictException.RunNotRetryableMessage) with { RunId = RunId }),
+        OfRun(RunError.ForCancel()),
         Of(OfStatus(StatusCodes.Status413PayloadTooLarge)),
         Of(OfStatus(StatusCodes.Status415UnsupportedMediaType)),
         Of(Problem.Invalid(Field("user_id", "must not be empty; leave it out for the default user"))),
@@ -108,6 +165,7 @@ internal static class Examples
             with { Name = InvalidQuery },
         Of(Problem.Invalid(Field("model", "must be one of: fast, smart"), Problem.UnknownModel)),
         Of(Problem.Of(Problem.MessageTooLong, TooLong, Field("message", TooLong))),
+        Of(Problem.Of(IdempotencyKey.Reused, IdempotencyKey.ReusedMessage, Field(IdempotencyKey.Header, IdempotencyKey.ReusedMessage))),
         OfRun(ProviderError.Rejected),
         Of(Problem.Internal()),
         OfRun(ProviderError.Unavailable),
@@ -118,6 +176,23 @@ internal static class Examples
         Of(UnavailableException.ForShutdown()),
         Of(UnavailableException.ForDatabase(new IOException())),
         OfRun(ProviderError.Timeout),
+        OfRun(RunError.ForTimeout()),
+    ];
+
+    /// <summary>The events of a stream, in the order a client may see them.</summary>
+    public static IReadOnlyList<EventExample> Events { get; } =
+    [
+        new(RunEventWriter.Started, "First: the ids of everything", new RunStartedEvent
+        {
+            RunId = RunId, ChatId = ChatId, UserMessageId = UserMessageId, MessageId = AssistantMessageId, Model = FastModel, Provider = Provider, Attempt = 1,
+        }),
+        new(RunEventWriter.Delta, "More text", new MessageDeltaEvent { Text = Reply[..30], Offset = 0 }),
+        new(RunEventWriter.Continued, "The server was restarted and goes on (only with Runs:OnRestart Continue)", new RunContinuedEvent { Attempt = 2, Offset = 30 }),
+        new(RunEventWriter.Snapshot, "The whole reply so far, in place of what the client has", new RunSnapshotEvent { RunId = RunId, Text = Reply[..30] }),
+        new(RunEventWriter.Completed, "Last: the reply is whole", Completed),
+        new(RunEventWriter.Failed, "Last: no reply came", OfRun(ProviderError.Unavailable).Problem),
+        new(RunEventWriter.Cancelled, "Last: somebody cancelled the run", BrokenOff(RunError.ForCancel())),
+        new(RunEventWriter.Incomplete, "Last: the reply was broken off", BrokenOff(RunError.ForShutdown())),
     ];
 
     private static string TooLong =>
@@ -170,19 +245,8 @@ internal static class Examples
         Chat,
         new ChatListResponse { Chats = [Chat], NextCursor = null, Total = 1 },
         new[] { UserMessage, AssistantMessage },
-        new SendResponse
-        {
-            Reply = Reply,
-            ChatId = ChatId,
-            MessageId = AssistantMessageId,
-            UserMessageId = UserMessageId,
-            RunId = RunId,
-            Model = FastModel,
-            Provider = Provider,
-            Usage = new UsageResponse { InputTokens = 92, OutputTokens = 21 },
-            FinishReason = "stop",
-            CreatedAt = Answered,
-        },
+        Completed,
+        Run,
         new ModelListResponse { Models = [OfModel("fast", FastModel, "gpt-5-mini"), OfModel("smart", SmartModel, "gpt-5")] },
         new RootResponse { Message = "AiChat is running.", Version = Banner.Version, Docs = "/docs" },
         new HealthResponse { Status = "healthy" },
@@ -222,6 +286,20 @@ internal static class Examples
         return Of(problem) with { HasRetryAfter = error.RetryAfter is not null };
     }
 
+    private static RunBrokenOffEvent BrokenOff(RunError error) => new()
+    {
+        Reply = Reply[..30],
+        ChatId = ChatId,
+        MessageId = AssistantMessageId,
+        UserMessageId = UserMessageId,
+        RunId = RunId,
+        Model = FastModel,
+        Provider = Provider,
+        Usage = new UsageResponse { InputTokens = 92, OutputTokens = 10, Estimated = true },
+        Error = error.ToResponse(),
+        CreatedAt = Answered,
+    };
+
     private static ProblemResponse OfStatus(int status) => Problem.OfStatus(status, new DefaultHttpContext().Request);
 
     private static Dictionary<string, string[]> Field(string name, string problem) => new() { [name] = [problem] };
@@ -232,6 +310,9 @@ internal sealed record RequestExample(string Name, string Summary, string Json)
 {
     public OpenApiExample ToOpenApi() => new() { Summary = Summary, Value = JsonNode.Parse(Json) };
 }
+
+/// <summary>The data of an event.</summary>
+internal sealed record EventExample(string Name, string Summary, object Data);
 
 /// <summary>A problem, named by its code where that is enough.</summary>
 internal sealed record ProblemExample(string Name, ProblemResponse Problem)

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using AiChat.Api.Logging;
+using AiChat.Api.Runs;
 using Microsoft.Net.Http.Headers;
 using Microsoft.OpenApi;
 
@@ -18,6 +19,8 @@ internal static class Headers
         [HeaderNames.Link] = Text(
             "Only with `limit`, and only where there is more: the pages of older (`prev`) and newer (`next`) messages (RFC 8288).",
             $"</chats/{Examples.ChatId}/messages?limit=2&before=5&user_id={Examples.UserId}>; rel=\"prev\""),
+        [IdempotencyKeyAttribute.ReplayedHeader] = Text(
+            "`true` when this is the answer of an earlier request with the same `Idempotency-Key`; absent otherwise.", "true"),
         [HeaderNames.RetryAfter] = new OpenApiHeader
         {
             Description = "Seconds to wait before the next attempt; absent where waiting does not help.",

@@ -2,6 +2,8 @@ using System.Reflection;
 using System.Text.Json.Nodes;
 using AiChat.Api.Chats;
 using AiChat.Api.Errors;
+using AiChat.Api.Runs;
+using Microsoft.AspNetCore.Mvc.Routing;
 using Microsoft.OpenApi;
 using Swashbuckle.AspNetCore.SwaggerGen;
 
@@ -29,8 +31,23 @@ internal sealed class ParameterFilter : IParameterFilter
         }
         else if (argument.ParameterType == typeof(Guid) && parameter.Name == "id")
         {
-            described.Description = "The chat's id.";
-            described.Example = JsonValue.Create(Examples.ChatId);
+            var isRun = argument.Member.GetCustomAttributes<HttpMethodAttribute>().Any(r => r.Template!.StartsWith("/runs/", StringComparison.Ordinal));
+            described.Description = isRun ? "The run's id." : "The chat's id.";
+            described.Example = JsonValue.Create(isRun ? Examples.RunId : Examples.ChatId);
+        }
+        else if (argument.GetCustomAttribute<IdempotencyKeyAttribute>() is not null)
+        {
+            described.Description = "The client's name for this request, such as a UUID. The same request with the same key gets the same answer "
+                + "and does nothing twice, for as long as `Runs:IdempotencyRetention`. Bare or in double quotes.";
+            described.Schema = new OpenApiSchema { Type = JsonSchemaType.String, MinLength = 1, MaxLength = IdempotencyKeyAttribute.LongestKey };
+            described.Example = JsonValue.Create(Examples.Key);
+        }
+        else if (argument.GetCustomAttribute<EventIdAttribute>() is not null)
+        {
+            described.Description = "The id of the last event seen, or the number behind its colon; left out for all events. "
+                + "The header `Last-Event-ID` says the same and counts more.";
+            described.Schema = new OpenApiSchema { Type = JsonSchemaType.String };
+            described.Example = JsonValue.Create(Examples.EventId);
         }
     }
 }

@@ -15,6 +15,6 @@ internal class ProblemsAttribute(params string[] codes) : Attribute
 
 /// <summary>The ways a model can fail to answer a message.</summary>
 internal sealed class RunProblemsAttribute() : ProblemsAttribute(
-    Errors.Problem.MessageTooLong, RunError.ProviderRejected, RunError.ChatDeleted, RunError.ProviderUnavailable,
+    Errors.Problem.MessageTooLong, RunError.ProviderRejected, RunError.ChatDeleted, RunError.Cancelled, RunError.ProviderUnavailable,
     RunError.ProviderInvalidResponse, RunError.ProviderUnauthorized, RunError.ProviderRateLimited, RunError.Interrupted,
-    UnavailableException.ShuttingDown, RunError.ProviderTimeout);
+    UnavailableException.ShuttingDown, RunError.ProviderTimeout, RunError.RunTimeout);

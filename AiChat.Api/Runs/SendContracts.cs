@@ -3,6 +3,7 @@ using System.ComponentModel.DataAnnotations;
 using AiChat.Api.Chats;
 using AiChat.Api.Errors;
 using AiChat.Core.Runs;
+using Microsoft.AspNetCore.Mvc;
 
 namespace AiChat.Api.Runs;
 
@@ -30,6 +31,30 @@ public sealed record SendRequest
     /// <summary>The longest reply, in tokens.</summary>
     [Range(1, int.MaxValue)]
     public int? MaxTokens { get; init; }
+
+    /// <summary>
+    /// Whether the reply comes as server-sent events while it is written; left out, the header <c>Accept: text/event-stream</c> asks for it.
+    /// </summary>
+    public bool? Stream { get; init; }
+
+    /// <summary>
+    /// What to do while the chat still answers another message: <c>queue</c> waits for its turn, <c>reject</c> is refused with 409
+    /// <c>chat_busy</c>, <c>interrupt</c> cancels the running reply first.
+    /// </summary>
+    [AllowedValues("queue", "reject", "interrupt"), DefaultValue("queue")]
+    public string? OnBusy { get; init; }
+}
+
+/// <summary>How to try a run again.</summary>
+public sealed record RetryRunQuery
+{
+    /// <summary>Whether the reply comes as server-sent events; left out, the header <c>Accept: text/event-stream</c> asks for it.</summary>
+    [FromQuery(Name = "stream"), AllowedValues("true", "false")]
+    public string? Stream { get; init; }
+
+    /// <summary>What to do while the chat still answers another message: <c>queue</c>, <c>reject</c> or <c>interrupt</c>.</summary>
+    [FromQuery(Name = "on_busy"), AllowedValues("queue", "reject", "interrupt"), DefaultValue("queue")]
+    public string? OnBusy { get; init; }
 }
 
 /// <summary>The reply to a message.</summary>
@@ -74,11 +99,14 @@ public sealed record UsageResponse
 
     /// <summary>Tokens of the reply.</summary>
     public required int OutputTokens { get; init; }
+
+    /// <summary>Whether the provider reported none and they are an estimate.</summary>
+    public required bool Estimated { get; init; }
 }
 
 internal static class SendMapper
 {
-    public static SendCommand ToCommand(this SendRequest request) => new()
+    public static SendCommand ToCommand(this SendRequest request, string? idempotencyKey) => new()
     {
         UserId = request.UserId ?? UserIdAttribute.Default,
         ChatId = request.ChatId is null ? null : Guid.Parse(request.ChatId).ToString(),
@@ -86,6 +114,16 @@ internal static class SendMapper
         Model = request.Model,
         Temperature = request.Temperature,
         MaxTokens = request.MaxTokens,
+        OnBusy = ToOnBusy(request.OnBusy),
+        IdempotencyKey = idempotencyKey,
+    };
+
+    public static RetryCommand ToCommand(this RetryRunQuery query, string userId, Guid runId, string? idempotencyKey) => new()
+    {
+        UserId = userId,
+        RunId = runId.ToString(),
+        OnBusy = ToOnBusy(query.OnBusy),
+        IdempotencyKey = idempotencyKey,
     };
 
     public static SendResponse ToResponse(this RunResult result) => new()
@@ -97,8 +135,17 @@ internal static class SendMapper
         RunId = result.RunId,
         Model = result.Model,
         Provider = result.Provider,
-        Usage = new UsageResponse { InputTokens = result.Usage!.Value.InputTokens, OutputTokens = result.Usage.Value.OutputTokens },
+        Usage = result.Usage!.Value.ToResponse(),
         FinishReason = result.FinishReason!,
         CreatedAt = result.CompletedAt,
     };
+
+    public static UsageResponse ToResponse(this RunUsage usage) => new()
+    {
+        InputTokens = usage.InputTokens,
+        OutputTokens = usage.OutputTokens,
+        Estimated = usage.IsEstimated,
+    };
+
+    private static OnBusy ToOnBusy(string? name) => name is null ? OnBusy.Queue : Enum.Parse<OnBusy>(name, ignoreCase: true);
 }

@@ -1,5 +1,6 @@
 using AiChat.Api.Errors;
 using AiChat.Core.Models;
+using AiChat.Core.Runs;
 using FluentValidation;
 
 namespace AiChat.Api.Runs;
@@ -28,5 +29,15 @@ internal sealed class SendValidator : AbstractValidator<SendRequest>
         RuleFor(r => r.Temperature).InclusiveBetween(SendLimits.LowestTemperature, SendLimits.HighestTemperature)
             .WithMessage($"must be from {SendLimits.LowestTemperature} to {SendLimits.HighestTemperature}");
         RuleFor(r => r.MaxTokens).GreaterThanOrEqualTo(1).WithMessage("must be 1 or more");
+        RuleFor(r => r.OnBusy).OneOf(Enum.GetValues<OnBusy>());
+    }
+}
+
+internal sealed class RetryRunValidator : AbstractValidator<RetryRunQuery>
+{
+    public RetryRunValidator()
+    {
+        RuleFor(q => q.Stream).Must(s => s is null or "true" or "false").WithMessage("must be true or false");
+        RuleFor(q => q.OnBusy).OneOf(Enum.GetValues<OnBusy>());
     }
 }

@@ -34,7 +34,8 @@ public class CommitBenchmarks
         {
             var now = DateTimeOffset.UtcNow;
             await chats.CreateAsync(
-                new Chat { Id = Guid.CreateVersion7(now).ToString(), UserId = BenchmarkDatabase.UserId, CreatedAt = now, UpdatedAt = now }, CancellationToken.None);
+                new Chat { Id = Guid.CreateVersion7(now).ToString(), UserId = BenchmarkDatabase.UserId, CreatedAt = now, UpdatedAt = now }, key: null,
+                CancellationToken.None);
         }
     }
 }

@@ -2,6 +2,7 @@ using AiChat.Core.Memory;
 using AiChat.Core.Models;
 using AiChat.Core.Runs;
 using AiChat.Infrastructure.Chats;
+using AiChat.Infrastructure.Idempotency;
 using AiChat.Infrastructure.Runs;
 using BenchmarkDotNet.Attributes;
 using Microsoft.Extensions.AI;
@@ -30,10 +31,12 @@ public class TurnBenchmarks
         models.Aliases[ModelsOptions.DefaultAlias] = new ModelAliasOptions { Candidates = [new() { Provider = InstantProvider.ProviderName, Model = "instant" }] };
         var runs = new RunRepository(database.Sqlite);
         var context = new ContextBuilder(new MessageRepository(database.Sqlite), Options.Create(new MemoryOptions()));
-        executor = new RunExecutor(
-            runs, context, Options.Create(new RunOptions()), new EndlessLifetime(), TimeProvider.System, NullLogger<RunExecutor>.Instance);
+        var options = Options.Create(new RunOptions());
+        var generator = new RunGenerator(context, options, TimeProvider.System, NullLogger<RunGenerator>.Instance);
+        executor = new RunExecutor(runs, generator, options, new EndlessLifetime(), TimeProvider.System, NullLogger<RunExecutor>.Instance);
         service = new RunService(
-            new ChatRepository(database.Sqlite), runs, new ModelRegistry([new InstantProvider()], Options.Create(models)), context, executor, TimeProvider.System);
+            new ChatRepository(database.Sqlite), runs, new IdempotencyRepository(database.Sqlite),
+            new ModelRegistry([new InstantProvider()], Options.Create(models)), context, executor, options, TimeProvider.System);
     }
 
     [GlobalCleanup]
@@ -44,8 +47,12 @@ public class TurnBenchmarks
     }
 
     [Benchmark]
-    public Task<RunResult?> Turn() => service.SendAsync(
-        new SendCommand { UserId = BenchmarkDatabase.UserId, ChatId = chatIds[next++ % chatIds.Length], Message = "And then?" }, CancellationToken.None);
+    public async Task<RunResult> Turn()
+    {
+        var run = await service.StartAsync(
+            new SendCommand { UserId = BenchmarkDatabase.UserId, ChatId = chatIds[next++ % chatIds.Length], Message = "And then?" }, CancellationToken.None);
+        return await run!.WaitAsync(CancellationToken.None);
+    }
 
     private sealed class InstantProvider : IProvider
     {
@@ -62,14 +69,15 @@ public class TurnBenchmarks
     {
         public Task<ChatResponse> GetResponseAsync(
             IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default) =>
-            Task.FromResult(new ChatResponse(new ChatMessage(ChatRole.Assistant, "They lived happily ever after, as far as anybody knows."))
+            throw new NotSupportedException();
+
+        public IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
+            IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default) =>
+            new ChatResponse(new ChatMessage(ChatRole.Assistant, "They lived happily ever after, as far as anybody knows."))
             {
                 FinishReason = ChatFinishReason.Stop,
                 Usage = new UsageDetails { InputTokenCount = 100, OutputTokenCount = 14 },
-            });
-
-        public IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
-            IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+            }.ToChatResponseUpdates().ToAsyncEnumerable();
 
         public object? GetService(Type serviceType, object? serviceKey = null) => null;
 

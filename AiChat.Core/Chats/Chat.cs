@@ -36,7 +36,15 @@ public sealed record NewChat
     public string? Model { get; init; }
     public string? SystemPrompt { get; init; }
     public string? Metadata { get; init; }
+
+    /// <summary>The client's name for this request; null when it gives none.</summary>
+    public string? IdempotencyKey { get; init; }
 }
+
+/// <summary>A chat that was asked for.</summary>
+/// <param name="Chat">The chat as it was made.</param>
+/// <param name="IsReplay">Whether an earlier request with the same key has made it.</param>
+public readonly record struct CreatedChat(Chat Chat, bool IsReplay);
 
 /// <summary>What a client changes in a chat: a field that is not given stays, one given as null is emptied.</summary>
 public sealed record ChatChanges

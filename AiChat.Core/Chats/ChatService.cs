@@ -1,23 +1,31 @@
 using System.Runtime.CompilerServices;
+using AiChat.Core.Idempotency;
 using AiChat.Core.Models;
 using AiChat.Core.Runs;
+using Microsoft.Extensions.Options;
 
 namespace AiChat.Core.Chats;
 
 /// <summary>Makes, shows, changes and removes a user's chats.</summary>
 public sealed class ChatService(
-    IChatRepository chats, IMessageRepository messages, ModelRegistry models, RunExecutor executor, TimeProvider time)
+    IChatRepository chats, IMessageRepository messages, IIdempotencyRepository keys, ModelRegistry models, RunExecutor executor,
+    IOptions<RunOptions> options, TimeProvider time)
 {
     /// <summary>How many messages are held at once while a whole chat is read.</summary>
     private const int StreamPageSize = 500;
 
-    /// <exception cref="Errors.InvalidRequestException"><c>unknown_model</c>.</exception>
-    public async Task<Chat> CreateAsync(NewChat request, CancellationToken cancellationToken)
+    /// <summary>Makes a chat. A request with a key that came before makes none: it gets the chat of the first one, as it was then.</summary>
+    /// <exception cref="Errors.InvalidRequestException"><c>unknown_model</c>, <c>idempotency_key_reused</c>.</exception>
+    public async Task<CreatedChat> CreateAsync(NewChat request, CancellationToken cancellationToken)
     {
+        var now = time.GetUtcNow();
+        var key = ToKey(request, now);
+        if (key is not null && await keys.FindAsync(key, cancellationToken) is { } earlier)
+            return Replay(request, key, earlier);
+
         RequireModel(request.Model);
-        var chat = Build(request, time.GetUtcNow());
-        await chats.CreateAsync(chat, cancellationToken);
-        return chat;
+        var chat = Build(request, now);
+        return await chats.CreateAsync(chat, key, cancellationToken) is { } taken ? Replay(request, key!, taken) : new CreatedChat(chat, IsReplay: false);
     }
 
     /// <summary>Null when the user has no such chat.</summary>
@@ -28,9 +36,12 @@ public sealed class ChatService(
         chats.ListAsync(userId, limit, after, cancellationToken);
 
     /// <summary>One page, oldest first; null when the user has no such chat.</summary>
-    public Task<MessagePage?> GetMessagesAsync(
-        string userId, string chatId, MessageRange range, int limit, CancellationToken cancellationToken) =>
-        messages.GetPageAsync(userId, chatId, range, limit, cancellationToken);
+    public async Task<MessagePage?> GetMessagesAsync(
+        string userId, string chatId, MessageRange range, int limit, CancellationToken cancellationToken)
+    {
+        var page = await messages.GetPageAsync(userId, chatId, range, limit, cancellationToken);
+        return page is null ? null : page with { Messages = ShowProgress(page.Messages) };
+    }
 
     /// <summary>
     /// Every message of the range, oldest first, in constant memory; null when the user has no such chat. Read page by page, so a slow
@@ -46,7 +57,7 @@ public sealed class ChatService(
         {
             while (true)
             {
-                foreach (var message in page.Messages)
+                foreach (var message in ShowProgress(page.Messages))
                     yield return message;
                 if (!page.HasNewer)
                     yield break;
@@ -92,6 +103,26 @@ public sealed class ChatService(
         CreatedAt = now,
         UpdatedAt = now,
     };
+
+    private static CreatedChat Replay(NewChat request, IdempotencyKey key, KeyedRequest earlier)
+    {
+        key.RequireSame(earlier);
+        return new CreatedChat(Build(request, earlier.CreatedAt) with { Id = earlier.ResourceId }, IsReplay: true);
+    }
+
+    private IdempotencyKey? ToKey(NewChat request, DateTimeOffset now) => request.IdempotencyKey is null
+        ? null
+        : new IdempotencyKey(
+            request.UserId, request.IdempotencyKey,
+            IdempotencyKey.GetFingerprint("create_chat", request.Title, request.Model, request.SystemPrompt, request.Metadata),
+            now - options.Value.IdempotencyRetention);
+
+    /// <summary>Replies that are being written, with as much text as there is; the database has it only when they are whole.</summary>
+    private IReadOnlyList<Message> ShowProgress(IReadOnlyList<Message> page) => page.Any(m => m.Status == MessageStatus.InProgress)
+        ? [.. page.Select(m => m.RunId is not null && m.Status == MessageStatus.InProgress && executor.Find(m.RunId) is { } run
+            ? m with { Content = run.Log.GetText() }
+            : m)]
+        : page;
 
     private void RequireModel(string? alias)
     {

@@ -1,9 +1,14 @@
+using AiChat.Core.Idempotency;
+
 namespace AiChat.Core.Chats;
 
 /// <summary>Stores chats. Every method sees only the chats of the given user: another user's chat is not there.</summary>
 public interface IChatRepository
 {
-    Task CreateAsync(Chat chat, CancellationToken cancellationToken);
+    /// <summary>
+    /// Stores a new chat and claims the key with it. Returns the earlier request, with nothing stored, when the key is taken; null otherwise.
+    /// </summary>
+    Task<KeyedRequest?> CreateAsync(Chat chat, IdempotencyKey? key, CancellationToken cancellationToken);
 
     /// <summary>Null when there is no such chat.</summary>
     Task<Chat?> GetAsync(string userId, string chatId, CancellationToken cancellationToken);

@@ -24,7 +24,7 @@ public enum MessageStatus
     Failed,
     /// <summary>Stopped on request; the content is what had come.</summary>
     Cancelled,
-    /// <summary>The server stopped before the reply was whole; the content is what had come.</summary>
+    /// <summary>Broken off before the reply was whole; the content is what had come.</summary>
     Incomplete,
 }
 
@@ -50,6 +50,9 @@ public sealed record Message
 
     /// <summary>The model that wrote it, as its provider names it; null for messages no model wrote.</summary>
     public string? Model { get; init; }
+
+    /// <summary>The run that writes or wrote it; null for messages no run writes.</summary>
+    public string? RunId { get; init; }
 
     public required DateTimeOffset CreatedAt { get; init; }
 

@@ -34,3 +34,21 @@ public sealed class UnavailableException(string code, string message, TimeSpan r
         new(DatabaseUnavailable, "The message is stored and answered, but the database does not take the reply right now. It appears in the "
             + "chat as soon as it does; do not send the message again.", TimeSpan.FromSeconds(5), inner);
 }
+
+/// <summary>A request that the state of its chat or run does not allow.</summary>
+public sealed class ConflictException(string code, string message, string? runId = null, TimeSpan? retryAfter = null) : ChatException(code, message)
+{
+    public const string ChatBusy = "chat_busy";
+    public const string RunNotRetryable = "run_not_retryable";
+
+    public const string ChatBusyMessage =
+        "The chat is still answering another message. Wait for that run, cancel it, or send with on_busy queue or interrupt.";
+
+    public const string RunNotRetryableMessage =
+        "Only a run that has failed, was cancelled or is incomplete can be tried again. Send the message anew instead.";
+
+    /// <summary>The run that stands in the way; null when there is none.</summary>
+    public string? RunId { get; } = runId;
+
+    public TimeSpan? RetryAfter { get; } = retryAfter;
+}

@@ -7,15 +7,18 @@ public sealed class ActiveRun : IDisposable
 {
     // Whoever waits goes on at once, on the thread that ends the run: that is the last thing it does.
     private readonly TaskCompletionSource<RunResult> completion = new();
-    private readonly CancellationTokenSource abandonment = new();
+    private readonly CancellationTokenSource stopping;
+    private int stopReason;
     private bool hasBegun;
 
-    public ActiveRun(NewRun run, string? systemPrompt, ModelCandidate candidate)
+    public ActiveRun(NewRun run, string? systemPrompt, ModelCandidate candidate, RunLog log, TimeProvider time)
     {
         Run = run;
         SystemPrompt = systemPrompt;
         Candidate = candidate;
-        Abandoned = abandonment.Token;
+        Log = log;
+        stopping = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
+        Stopped = stopping.Token;
     }
 
     public NewRun Run { get; }
@@ -25,20 +28,30 @@ public sealed class ActiveRun : IDisposable
     /// <summary>The model that answers.</summary>
     public ModelCandidate Candidate { get; }
 
+    /// <summary>What the followers read.</summary>
+    public RunLog Log { get; }
+
     /// <summary>Sequence of the user's message; set when the run begins.</summary>
     public int UserSequence { get; set; }
+
+    /// <summary>When the first text came; null before.</summary>
+    public DateTimeOffset? FirstTokenAt { get; set; }
 
     /// <summary>Ends with the run, whatever the end is; faults only when the end could not be stored.</summary>
     public Task<RunResult> Completion => completion.Task;
 
-    /// <summary>Set when nobody can want the reply any more, because its chat is gone.</summary>
-    public CancellationToken Abandoned { get; }
+    /// <summary>Set when the run has to end; <see cref="StopReason"/> says why.</summary>
+    public CancellationToken Stopped { get; }
 
-    public void Abandon()
+    /// <summary>Why it was stopped; the first reason counts.</summary>
+    public RunStopReason StopReason => (RunStopReason)Volatile.Read(ref stopReason);
+
+    public void Stop(RunStopReason reason)
     {
+        Interlocked.CompareExchange(ref stopReason, (int)reason, (int)RunStopReason.None);
         try
         {
-            abandonment.Cancel();
+            stopping.Cancel();
         }
         catch (ObjectDisposedException)
         {
@@ -46,12 +59,28 @@ public sealed class ActiveRun : IDisposable
         }
     }
 
-    /// <summary>True for the first one who asks: a run is begun when its turn comes or when its chat is deleted, whichever is first.</summary>
+    /// <summary>Stops it when it takes longer than this from now on.</summary>
+    public void StopAfter(TimeSpan duration) => stopping.CancelAfter(duration);
+
+    /// <summary>True for the first one who asks: a run is begun when its turn comes or when it is stopped, whichever is first.</summary>
     public bool TryBegin() => !Interlocked.Exchange(ref hasBegun, true);
 
     public void Complete(RunResult result) => completion.TrySetResult(result);
 
     public void Fail(Exception failure) => completion.TrySetException(failure);
 
-    public void Dispose() => abandonment.Dispose();
+    public void Dispose() => stopping.Dispose();
+}
+
+/// <summary>Why a run has to end before its reply is whole.</summary>
+public enum RunStopReason
+{
+    /// <summary>It was not stopped, or it took too long.</summary>
+    None,
+    /// <summary>Somebody asked for it.</summary>
+    Cancelled,
+    /// <summary>Its chat is gone.</summary>
+    ChatDeleted,
+    /// <summary>The server ends.</summary>
+    Shutdown,
 }

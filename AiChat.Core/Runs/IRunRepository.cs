@@ -4,14 +4,42 @@ namespace AiChat.Core.Runs;
 public interface IRunRepository
 {
     /// <summary>
-    /// Accepts a message: stores it, the empty reply and the run, and makes the chat where <see cref="NewRun.NewChat"/> says so.
-    /// Null, with nothing stored, when the user has no such chat. Runs of one chat are queued in the order of these calls.
+    /// Accepts a message: claims its key, stores it, the empty reply and the run, and makes the chat where <see cref="NewRun.NewChat"/>
+    /// says so. Runs of one chat are queued in the order of these calls.
     /// </summary>
-    Task<AcceptedRun?> StartAsync(NewRun run, CancellationToken cancellationToken);
+    Task<RunAdmission> StartAsync(NewRun run, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Lets a failed, cancelled or incomplete run begin again with an empty reply; what the last attempt gave is kept beside it.
+    /// </summary>
+    Task<RunAdmission> RetryAsync(RunRetry retry, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Stores text of running replies, for the case that the process dies. Text of a run that has ended, or is gone, is left out.
+    /// </summary>
+    Task AppendAsync(IReadOnlyList<RunText> texts, CancellationToken cancellationToken);
 
     /// <summary>Stores how a run ended, with its reply, and lets the chat's next run begin. Calling it again changes nothing.</summary>
     Task<FinishedRun> FinishAsync(RunResult result, CancellationToken cancellationToken);
 
-    /// <summary>Ends as incomplete every run that a process before this one left unfinished, and frees their chats; returns how many.</summary>
+    /// <summary>Null when the user has no such run.</summary>
+    Task<StoredRun?> GetAsync(string userId, string runId, CancellationToken cancellationToken);
+
+    /// <summary>What the run answers; null when the user has no such run.</summary>
+    Task<RunQuestion?> GetQuestionAsync(string userId, string runId, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Ends as incomplete, with the text that was stored, every run that a process before this one left unfinished, and frees their chats;
+    /// returns how many.
+    /// </summary>
     Task<int> SettleUnfinishedAsync(DateTimeOffset now, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Begins another attempt of every run that a process before this one left unfinished, with the text that was stored, and returns them
+    /// in the order of their turns. Queued runs stay queued.
+    /// </summary>
+    Task<IReadOnlyList<InterruptedRun>> ContinueUnfinishedAsync(DateTimeOffset now, CancellationToken cancellationToken);
+
+    /// <summary>Removes the logs of at most so many runs that ended before the instant; returns how many events were removed.</summary>
+    Task<int> DeleteLogsAsync(DateTimeOffset endedBefore, int limit, CancellationToken cancellationToken);
 }

@@ -2,7 +2,7 @@ using AiChat.Core.Models;
 
 namespace AiChat.Core.Runs;
 
-/// <summary>Why a run gave no reply, in words for people: no vendor text, no internals.</summary>
+/// <summary>Why a run gave no whole reply, in words for people: no vendor text, no internals.</summary>
 /// <param name="Code">Stable name, for programs.</param>
 /// <param name="Message">What happened and what to do.</param>
 /// <param name="RetryAfter">When it is worth trying again, where that is known.</param>
@@ -16,6 +16,8 @@ public sealed record RunError(string Code, string Message, TimeSpan? RetryAfter 
     public const string ProviderRejected = "provider_rejected";
     public const string ChatDeleted = "chat_deleted";
     public const string Interrupted = "run_interrupted";
+    public const string Cancelled = "run_cancelled";
+    public const string RunTimeout = "run_timeout";
     public const string Internal = "internal_error";
 
     private static readonly TimeSpan DefaultRetryAfter = TimeSpan.FromSeconds(10);
@@ -47,8 +49,21 @@ public sealed record RunError(string Code, string Message, TimeSpan? RetryAfter 
         return new RunError(ToCode(failure.Error), message, failure.Error == ProviderError.RateLimited ? failure.RetryAfter ?? DefaultRetryAfter : null);
     }
 
+    /// <summary>As it was stored; texts of the first version were not.</summary>
+    public static RunError Restore(string code, string? message) => code switch
+    {
+        _ when message is not null => new RunError(code, message, code is Interrupted or ProviderRateLimited ? DefaultRetryAfter : null),
+        Interrupted => ForShutdown(),
+        _ => new RunError(code, "The model gave no reply. Your message is stored; try the run again."),
+    };
+
     public static RunError ForShutdown() => new(Interrupted,
-        "The server stopped before the reply was whole. Your message is stored; send again.", TimeSpan.FromSeconds(5));
+        "The server stopped before the reply was whole. Your message is stored; try the run again.", TimeSpan.FromSeconds(5));
+
+    public static RunError ForCancel() => new(Cancelled, "The run was cancelled. What had been written by then is kept as the reply.");
+
+    public static RunError ForTimeout() => new(RunTimeout,
+        "The reply took longer than this server allows (Runs:MaxDuration). What had been written by then is kept; try the run again.");
 
     public static RunError ForDeletedChat() => new(ChatDeleted, "The chat was deleted while its reply was being written.");
 
@@ -56,10 +71,10 @@ public sealed record RunError(string Code, string Message, TimeSpan? RetryAfter 
         "The server failed to answer because of a defect of its own. Your message is stored; send again, and report the trace id if it goes on.");
 }
 
-/// <summary>A run ended without a reply.</summary>
+/// <summary>A run ended without a whole reply.</summary>
 public sealed class RunFailedException(RunResult result, RunError error) : Errors.ChatException(error.Code, error.Message)
 {
     public RunResult Result { get; } = result;
 
-    public TimeSpan? RetryAfter => error.RetryAfter;
+    public RunError Error { get; } = error;
 }

@@ -1,7 +1,10 @@
+using System.Globalization;
 using AiChat.Core.Chats;
 using AiChat.Core.Errors;
+using AiChat.Core.Idempotency;
 using AiChat.Core.Memory;
 using AiChat.Core.Models;
+using Microsoft.Extensions.Options;
 
 namespace AiChat.Core.Runs;
 
@@ -23,35 +26,61 @@ public sealed record SendCommand
 
     /// <summary>The longest answer, in tokens; null for the model's own limit.</summary>
     public int? MaxTokens { get; init; }
+
+    public OnBusy OnBusy { get; init; }
+
+    /// <summary>The client's name for this request; null when it gives none.</summary>
+    public string? IdempotencyKey { get; init; }
+}
+
+/// <summary>A run to try again.</summary>
+public sealed record RetryCommand
+{
+    public required string UserId { get; init; }
+
+    public required string RunId { get; init; }
+
+    public OnBusy OnBusy { get; init; }
+
+    /// <inheritdoc cref="SendCommand.IdempotencyKey"/>
+    public string? IdempotencyKey { get; init; }
+}
+
+/// <summary>What to do with a message to a chat whose last one is still being answered.</summary>
+public enum OnBusy
+{
+    /// <summary>It waits for its turn.</summary>
+    Queue,
+    /// <summary>It is refused, and not stored.</summary>
+    Reject,
+    /// <summary>The running reply is cancelled first.</summary>
+    Interrupt,
 }
 
 /// <summary>Takes messages and gets them answered. Every way into a chat leads through here.</summary>
 public sealed class RunService(
-    IChatRepository chats, IRunRepository runs, ModelRegistry models, ContextBuilder context, RunExecutor executor, TimeProvider time)
+    IChatRepository chats, IRunRepository runs, IIdempotencyRepository keys, ModelRegistry models, ContextBuilder context, RunExecutor executor,
+    IOptions<RunOptions> options, TimeProvider time)
 {
+    private static readonly TimeSpan BusyRetryAfter = TimeSpan.FromSeconds(2);
+
     /// <summary>
-    /// Sends a message and waits for the reply. Null when the user has no such chat. Cancelling ends the wait, not the run.
+    /// Accepts a message; when this returns, it is stored and its reply is on its way. A message with a key that came before is not accepted
+    /// again: the handle is that of the first one. Null when the user has no such chat.
     /// </summary>
-    /// <exception cref="RunFailedException">The message is stored, but no reply came.</exception>
-    /// <exception cref="InvalidRequestException"><c>unknown_model</c>, <c>message_too_long</c>; nothing was stored.</exception>
+    /// <exception cref="InvalidRequestException"><c>unknown_model</c>, <c>message_too_long</c>, <c>idempotency_key_reused</c>; nothing was stored.</exception>
+    /// <exception cref="ConflictException"><c>chat_busy</c>; nothing was stored.</exception>
     /// <exception cref="UnavailableException">The server or the database takes no messages now.</exception>
-    public async Task<RunResult?> SendAsync(SendCommand command, CancellationToken cancellationToken)
+    public async Task<RunHandle?> StartAsync(SendCommand command, CancellationToken cancellationToken)
     {
-        var run = await StartAsync(command, cancellationToken);
-        if (run is null)
-            return null;
-
-        var result = await run.Completion.WaitAsync(cancellationToken);
-        return result.Error is null ? result : throw new RunFailedException(result, result.Error);
-    }
-
-    /// <summary>Accepts a message; when this returns, it is stored and its reply is on its way. Null when the user has no such chat.</summary>
-    public async Task<ActiveRun?> StartAsync(SendCommand command, CancellationToken cancellationToken)
-    {
+        var now = time.GetUtcNow();
+        var key = ToKey(command, now);
+        // Before every limit: what was accepted stays accepted.
+        if (key is not null && await keys.FindAsync(key, cancellationToken) is { } earlier)
+            return await ReplayAsync(key, earlier, cancellationToken);
         if (executor.IsStopping)
             throw UnavailableException.ForShutdown();
 
-        var now = time.GetUtcNow();
         var isNewChat = command.ChatId is null;
         var chat = isNewChat
             ? ChatService.Build(new NewChat { UserId = command.UserId }, now)
@@ -62,34 +91,185 @@ public sealed class RunService(
         var alias = models.Get(command.Model ?? chat.Model ?? ModelsOptions.DefaultAlias);
         ContextBuilder.RequireFit(command.Message, chat.SystemPrompt, context.GetBudget(alias.Active, command.MaxTokens));
 
-        var run = new ActiveRun(ToNewRun(command, chat, isNewChat, alias.Name, now), chat.SystemPrompt, alias.Active);
-        executor.Register(run);
-        var accepted = await AcceptAsync(run);
-        if (accepted is not { } acceptedRun)
-            return null;
-
-        if (acceptedRun.Status == RunStatus.InProgress)
-            executor.Begin(run, acceptedRun.UserSequence);
-        else
-            executor.Queue(run, acceptedRun.UserSequence);
-        return run;
+        var newRun = ToNewRun(command, chat, isNewChat, alias.Name, now) with { Key = key, Admission = ToRule(command.OnBusy) };
+        var run = new ActiveRun(newRun, chat.SystemPrompt, alias.Active, new RunLog(ToStarted(newRun, alias.Active), time), time);
+        executor.TryRegister(run);
+        // Not cancellable: a client that goes away now must not leave half a turn.
+        var admission = await AdmitAsync(run, () => runs.StartAsync(newRun, CancellationToken.None));
+        return await EnterAsync(run, admission, command.OnBusy, key, cancellationToken);
     }
 
-    /// <summary>Stores the message. Not cancellable: a client that goes away now must not leave half a turn.</summary>
-    private async Task<AcceptedRun?> AcceptAsync(ActiveRun run)
+    /// <summary>
+    /// Answers the message of a failed, cancelled or incomplete run once more; the reply takes the place of what there is. Null when the user
+    /// has no such run.
+    /// </summary>
+    /// <exception cref="ConflictException"><c>chat_busy</c>, <c>run_not_retryable</c>; nothing has changed.</exception>
+    /// <inheritdoc cref="StartAsync"/>
+    public async Task<RunHandle?> RetryAsync(RetryCommand command, CancellationToken cancellationToken)
     {
-        var accepted = default(AcceptedRun?);
+        var now = time.GetUtcNow();
+        var key = ToKey(command, now);
+        if (key is not null && await keys.FindAsync(key, cancellationToken) is { } earlier)
+            return await ReplayAsync(key, earlier, cancellationToken);
+        if (executor.IsStopping)
+            throw UnavailableException.ForShutdown();
+
+        if (await runs.GetAsync(command.UserId, command.RunId, cancellationToken) is not { } stored
+            || await runs.GetQuestionAsync(command.UserId, command.RunId, cancellationToken) is not { } question)
+            return null;
+        if (stored.LastSequence is not { } lastSequence || stored.Status == RunStatus.Completed)
+            throw NotRetryable(stored.Id);
+
+        var alias = models.Get(stored.Alias);
+        ContextBuilder.RequireFit(question.Message, question.SystemPrompt, context.GetBudget(alias.Active, stored.MaxTokens));
+
+        var retry = new RunRetry
+        {
+            RunId = stored.Id,
+            ChatId = stored.ChatId,
+            UserId = command.UserId,
+            Attempt = stored.Attempt + 1,
+            FirstSequence = lastSequence + 1,
+            Admission = ToRule(command.OnBusy),
+            Key = key,
+            Now = now,
+        };
+        var started = (stored with { Attempt = retry.Attempt, FirstSequence = retry.FirstSequence }).ToStarted(alias.Active.Provider, alias.Active.Model);
+        var run = new ActiveRun(
+            stored.ToNewRun(command.UserId, question), question.SystemPrompt, alias.Active, new RunLog(started, time), time);
+        if (!executor.TryRegister(run))
+            throw NotRetryable(stored.Id);
+        var admission = await AdmitAsync(run, () => runs.RetryAsync(retry, CancellationToken.None));
+        return await EnterAsync(run, admission, command.OnBusy, key, cancellationToken);
+    }
+
+    /// <summary>The run; null when the user has no such run.</summary>
+    public async Task<StoredRun?> GetAsync(string userId, string runId, CancellationToken cancellationToken)
+    {
+        // Looked up first: a run that ends in between is then shown as ended.
+        var active = executor.Find(runId);
+        var stored = await runs.GetAsync(userId, runId, cancellationToken);
+        return stored is null || active is null || stored.CompletedAt is not null
+            ? stored
+            : stored with
+            {
+                Provider = active.Candidate.Provider,
+                Model = active.Candidate.Model,
+                FirstTokenAt = active.FirstTokenAt,
+                Reply = active.Log.GetText(),
+            };
+    }
+
+    /// <summary>The run's events; null when the user has no such run.</summary>
+    /// <exception cref="UnavailableException">The run waits to be settled by the next start.</exception>
+    public async Task<RunHandle?> FindAsync(string userId, string runId, CancellationToken cancellationToken)
+    {
+        if (executor.Find(runId) is { } active)
+            return active.Run.UserId == userId ? new RunHandle(active) : null;
+        return await runs.GetAsync(userId, runId, cancellationToken) is { } stored ? ToHandle(stored, isReplay: false) : null;
+    }
+
+    /// <summary>
+    /// Stops the run, waits until its end is stored, and returns it; a run that has ended stays as it is. Null when the user has no such run.
+    /// </summary>
+    public async Task<StoredRun?> CancelAsync(string userId, string runId, CancellationToken cancellationToken)
+    {
+        if (executor.Find(runId) is { } active && active.Run.UserId == userId)
+        {
+            active.Stop(RunStopReason.Cancelled);
+            await active.Completion.WaitAsync(cancellationToken);
+        }
+
+        return await runs.GetAsync(userId, runId, cancellationToken);
+    }
+
+    private async Task<RunAdmission> AdmitAsync(ActiveRun run, Func<Task<RunAdmission>> store)
+    {
+        var isAccepted = false;
         try
         {
-            accepted = await runs.StartAsync(run.Run, CancellationToken.None);
-            return accepted;
+            var admission = await store();
+            isAccepted = admission is RunAdmission.Accepted;
+            return admission;
         }
         finally
         {
-            if (accepted is null)
+            if (!isAccepted)
                 executor.Forget(run);
         }
     }
+
+    private async Task<RunHandle?> EnterAsync(
+        ActiveRun run, RunAdmission admission, OnBusy onBusy, IdempotencyKey? key, CancellationToken cancellationToken)
+    {
+        switch (admission)
+        {
+            case RunAdmission.Accepted { BusyWith: null } accepted:
+                // Before it begins: it may end at once.
+                var handle = new RunHandle(run);
+                executor.Begin(run, accepted.UserSequence);
+                return handle;
+            case RunAdmission.Accepted accepted:
+                executor.Queue(run, accepted.UserSequence);
+                if (onBusy == OnBusy.Interrupt)
+                    executor.Find(accepted.BusyWith)?.Stop(RunStopReason.Cancelled);
+                return new RunHandle(run);
+            case RunAdmission.Busy busy:
+                throw new ConflictException(ConflictException.ChatBusy, Describe(onBusy), busy.RunId, BusyRetryAfter);
+            case RunAdmission.KeyTaken taken:
+                return await ReplayAsync(key!, taken.Earlier, cancellationToken);
+            case RunAdmission.NotRetryable:
+                throw NotRetryable(run.Run.Id);
+            default:
+                return null;
+        }
+    }
+
+    /// <summary>The run an earlier request with this key has made. Null when its chat was deleted since.</summary>
+    private async Task<RunHandle?> ReplayAsync(IdempotencyKey key, KeyedRequest earlier, CancellationToken cancellationToken)
+    {
+        key.RequireSame(earlier);
+        if (executor.Find(earlier.ResourceId) is { } active)
+            return new RunHandle(active, isReplay: true);
+        return await runs.GetAsync(key.UserId, earlier.ResourceId, cancellationToken) is { } stored ? ToHandle(stored, isReplay: true) : null;
+    }
+
+    private RunHandle ToHandle(StoredRun stored, bool isReplay)
+    {
+        if (stored.CompletedAt is not { } completedAt)
+            throw UnavailableException.ForShutdown();
+
+        var result = stored.ToResult();
+        var isCondensed = completedAt < time.GetUtcNow() - options.Value.Retention;
+        var log = RunLog.Restore(stored.ToStarted(result.Provider, result.Model), time, stored.Reply, stored.Seams, result, isCondensed);
+        return new RunHandle(stored.Id, log, result, isReplay);
+    }
+
+    private string Describe(OnBusy onBusy) => onBusy == OnBusy.Reject
+        ? ConflictException.ChatBusyMessage
+        : $"{options.Value.QueueLimit} messages wait in this chat already, which is the most this server allows (Runs:QueueLimit). Send again later.";
+
+    private static ConflictException NotRetryable(string runId) =>
+        new(ConflictException.RunNotRetryable, ConflictException.RunNotRetryableMessage, runId);
+
+    private RunAdmissionRule ToRule(OnBusy onBusy) => new(onBusy switch
+    {
+        OnBusy.Reject => 0,
+        // The running one makes room.
+        OnBusy.Interrupt => options.Value.QueueLimit + 1,
+        _ => options.Value.QueueLimit,
+    });
+
+    private IdempotencyKey? ToKey(SendCommand command, DateTimeOffset now) => command.IdempotencyKey is null ? null : ToKey(
+        command.UserId, command.IdempotencyKey, now, IdempotencyKey.GetFingerprint(
+            "send", command.ChatId, command.Message, command.Model, command.Temperature?.ToString("R", CultureInfo.InvariantCulture),
+            command.MaxTokens?.ToString(CultureInfo.InvariantCulture), command.OnBusy.ToString()));
+
+    private IdempotencyKey? ToKey(RetryCommand command, DateTimeOffset now) => command.IdempotencyKey is null ? null : ToKey(
+        command.UserId, command.IdempotencyKey, now, IdempotencyKey.GetFingerprint("retry", command.RunId, command.OnBusy.ToString()));
+
+    private IdempotencyKey ToKey(string userId, string value, DateTimeOffset now, string fingerprint) =>
+        new(userId, value, fingerprint, now - options.Value.IdempotencyRetention);
 
     private static NewRun ToNewRun(SendCommand command, Chat chat, bool isNewChat, string alias, DateTimeOffset now) => new()
     {
@@ -104,5 +284,16 @@ public sealed class RunService(
         Temperature = command.Temperature,
         MaxTokens = command.MaxTokens,
         CreatedAt = now,
+    };
+
+    private static RunStarted ToStarted(NewRun run, ModelCandidate candidate) => new(Sequence: 1)
+    {
+        RunId = run.Id,
+        ChatId = run.ChatId,
+        UserMessageId = run.UserMessageId,
+        AssistantMessageId = run.AssistantMessageId,
+        Provider = candidate.Provider,
+        Model = candidate.Model,
+        Attempt = 1,
     };
 }

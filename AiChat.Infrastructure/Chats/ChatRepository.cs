@@ -1,5 +1,7 @@
 using System.Data.Common;
 using AiChat.Core.Chats;
+using AiChat.Core.Idempotency;
+using AiChat.Infrastructure.Idempotency;
 using AiChat.Infrastructure.Persistence;
 using AiChat.Infrastructure.Persistence.Sqlite;
 using Dapper;
@@ -18,10 +20,13 @@ public sealed class ChatRepository(SqliteDatabase database) : IChatRepository
         on conflict (id) do update set chat_count = chat_count + 1
         """;
 
-    public Task CreateAsync(Chat chat, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
+    public Task<KeyedRequest?> CreateAsync(Chat chat, IdempotencyKey? key, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
     {
+        if (key is not null && await IdempotencyRepository.ClaimAsync(connection, key, chat.Id, chat.CreatedAt) is { } earlier)
+            return earlier;
         await connection.ExecuteAsync(Statement.Of(InsertSql, chat));
-        return await connection.ExecuteAsync(Statement.Of(CountUpSql, new { chat.UserId }));
+        await connection.ExecuteAsync(Statement.Of(CountUpSql, new { chat.UserId }));
+        return default(KeyedRequest?);
     });
 
     private const string GetSql = """

@@ -11,7 +11,7 @@ public sealed class MessageRepository(SqliteDatabase database) : IMessageReposit
 {
     // The owner's check does not depend on the message, so it is made once per statement.
     private const string PageBackwardsSql = """
-        select id, sequence, role, content, tool_calls, status, model, created_at, updated_at
+        select id, sequence, role, content, tool_calls, status, model, run_id, created_at, updated_at
         from messages
         where chat_id = @ChatId and sequence > @After and sequence < @Before
           and exists (select 1 from chats where id = @ChatId and user_id = @UserId)
@@ -20,7 +20,7 @@ public sealed class MessageRepository(SqliteDatabase database) : IMessageReposit
         """;
 
     private const string PageForwardsSql = """
-        select id, sequence, role, content, tool_calls, status, model, created_at, updated_at
+        select id, sequence, role, content, tool_calls, status, model, run_id, created_at, updated_at
         from messages
         where chat_id = @ChatId and sequence > @After and sequence < @Before
           and exists (select 1 from chats where id = @ChatId and user_id = @UserId)
@@ -80,8 +80,9 @@ public sealed class MessageRepository(SqliteDatabase database) : IMessageReposit
                 ToolCalls = row.GetTextOrNull(4),
                 Status = StoredNames.ToMessageStatus(row.GetString(5)),
                 Model = row.GetTextOrNull(6),
-                CreatedAt = row.GetInstant(7),
-                UpdatedAt = row.GetInstant(8),
+                RunId = row.GetTextOrNull(7),
+                CreatedAt = row.GetInstant(8),
+                UpdatedAt = row.GetInstant(9),
             });
         }
 
@@ -93,10 +94,12 @@ public sealed class MessageRepository(SqliteDatabase database) : IMessageReposit
         reader.Connection.ExecuteScalarAsync<int?>(
             Statement.Of(CountSql, new { ChatId = chatId, UserId = userId }, cancellationToken));
 
+    /// <summary>With replies that were broken off: they are what the user has seen.</summary>
     private const string HistorySql = """
         select sequence, role, content
         from messages
-        where chat_id = @ChatId and sequence < @Before and role in ('user', 'assistant') and status = 'completed' and content <> ''
+        where chat_id = @ChatId and sequence < @Before and role in ('user', 'assistant')
+          and status in ('completed', 'cancelled', 'incomplete') and content <> ''
           and exists (select 1 from chats where id = @ChatId and user_id = @UserId)
         order by sequence desc
         """;

@@ -37,4 +37,15 @@ internal static class StoredNames
         RunStatus.Incomplete => "incomplete",
         _ => throw new ArgumentOutOfRangeException(nameof(status), status, "Unknown run status."),
     };
+
+    public static RunStatus ToRunStatus(string name) => name switch
+    {
+        "queued" => RunStatus.Queued,
+        InProgress => RunStatus.InProgress,
+        "completed" => RunStatus.Completed,
+        "failed" => RunStatus.Failed,
+        "cancelled" => RunStatus.Cancelled,
+        "incomplete" => RunStatus.Incomplete,
+        _ => throw new ArgumentOutOfRangeException(nameof(name), name, "Unknown run status in the database."),
+    };
 }

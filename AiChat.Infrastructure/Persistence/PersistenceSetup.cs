@@ -1,6 +1,8 @@
 using AiChat.Core.Chats;
+using AiChat.Core.Idempotency;
 using AiChat.Core.Runs;
 using AiChat.Infrastructure.Chats;
+using AiChat.Infrastructure.Idempotency;
 using AiChat.Infrastructure.Persistence.Sqlite;
 using AiChat.Infrastructure.Runs;
 using Microsoft.Extensions.Configuration;
@@ -22,6 +24,7 @@ public static class PersistenceSetup
         services.AddSingleton<IChatRepository, ChatRepository>();
         services.AddSingleton<IMessageRepository, MessageRepository>();
         services.AddSingleton<IRunRepository, RunRepository>();
+        services.AddSingleton<IIdempotencyRepository, IdempotencyRepository>();
         return services;
     }
 }

@@ -1,9 +1,11 @@
 using System.Data.Common;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using AiChat.Core.Idempotency;
 using AiChat.Core.Memory;
 using AiChat.Core.Runs;
 using AiChat.Infrastructure.Chats;
+using AiChat.Infrastructure.Idempotency;
 using AiChat.Infrastructure.Persistence;
 using AiChat.Infrastructure.Persistence.Sqlite;
 using Dapper;
@@ -12,21 +14,25 @@ namespace AiChat.Infrastructure.Runs;
 
 public sealed partial class RunRepository(SqliteDatabase database) : IRunRepository
 {
-    /// <summary>Takes the next two sequences and, when nobody has it, the chat's turn.</summary>
+    /// <summary>Takes so many sequences and, when nobody has it, the chat's turn; nothing when too many wait for it.</summary>
     private const string EnterChatSql = """
         update chats set
-          message_count = message_count + 2,
-          active_run_id = coalesce(active_run_id, @Id),
-          updated_at = @CreatedAt
-        where id = @ChatId and user_id = @UserId
+          message_count = message_count + @NewMessages,
+          active_run_id = coalesce(active_run_id, @RunId),
+          updated_at = @Now
+        where id = @ChatId and user_id = @UserId and (
+          active_run_id is null
+          or (select count(*) from runs where chat_id = @ChatId and completed_at is null) <= @MostUnfinished)
         returning message_count, active_run_id
         """;
 
+    private const string GetActiveRunSql = "select active_run_id from chats where id = @ChatId and user_id = @UserId";
+
     private const string InsertMessagesSql = """
-        insert into messages (chat_id, sequence, id, role, content, status, created_at, updated_at)
+        insert into messages (chat_id, sequence, id, role, content, status, run_id, created_at, updated_at)
         values
-          (@ChatId, @UserSequence, @UserMessageId, 'user', @Message, 'completed', @CreatedAt, @CreatedAt),
-          (@ChatId, @UserSequence + 1, @AssistantMessageId, 'assistant', '', 'in_progress', @CreatedAt, @CreatedAt)
+          (@ChatId, @UserSequence, @UserMessageId, 'user', @Message, 'completed', null, @CreatedAt, @CreatedAt),
+          (@ChatId, @UserSequence + 1, @AssistantMessageId, 'assistant', '', 'in_progress', @Id, @CreatedAt, @CreatedAt)
         """;
 
     private const string InsertRunSql = """
@@ -36,25 +42,25 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
           @CreatedAt, @StartedAt)
         """;
 
-    public Task<AcceptedRun?> StartAsync(NewRun run, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
+    public Task<RunAdmission> StartAsync(NewRun run, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
     {
+        if (run.Key is not null && await IdempotencyRepository.ClaimAsync(connection, run.Key, run.Id, run.CreatedAt) is { } earlier)
+            return new RunAdmission.KeyTaken(earlier);
+
         if (run.NewChat is not null)
         {
             await connection.ExecuteAsync(Statement.Of(ChatRepository.InsertSql, run.NewChat));
             await connection.ExecuteAsync(Statement.Of(ChatRepository.CountUpSql, new { run.UserId }));
         }
 
-        var entered = await connection.QuerySingleOrDefaultAsync<EnteredChat>(Statement.Of(EnterChatSql, new { run.Id, run.ChatId, run.UserId, run.CreatedAt }));
-        if (entered is null)
-            return default(AcceptedRun?);
+        var chat = new ChatEntry(run.Id, run.ChatId, run.UserId, NewMessages: 2, run.Admission.MostUnfinished, run.CreatedAt);
+        if (await EnterChatAsync(connection, chat) is not { } entered)
+            return await RefuseAsync(connection, chat, run.Key);
 
-        var accepted = new AcceptedRun
-        {
-            UserSequence = entered.MessageCount - 1,
-            Status = entered.ActiveRunId == run.Id ? RunStatus.InProgress : RunStatus.Queued,
-        };
+        var accepted = ToAccepted(entered, run.Id, entered.MessageCount - 1);
         await connection.ExecuteAsync(Statement.Of(InsertMessagesSql, new
         {
+            run.Id,
             run.ChatId,
             accepted.UserSequence,
             run.UserMessageId,
@@ -73,11 +79,83 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
             run.Alias,
             run.Temperature,
             run.MaxTokens,
-            Status = StoredNames.ToName(accepted.Status),
+            Status = StoredNames.ToName(accepted.BusyWith is null ? RunStatus.InProgress : RunStatus.Queued),
             run.CreatedAt,
-            StartedAt = accepted.Status == RunStatus.InProgress ? run.CreatedAt : default(DateTimeOffset?),
+            StartedAt = accepted.BusyWith is null ? run.CreatedAt : default(DateTimeOffset?),
         }));
-        return accepted;
+        return (RunAdmission)accepted;
+    });
+
+    private const string KeepAttemptSql = """
+        insert into run_attempts (run_id, attempt, status, provider, model, input_tokens, output_tokens, usage_estimated, error_code,
+          error_message, reply, started_at, completed_at)
+        select r.id, r.attempt, r.status, r.provider, r.model, r.input_tokens, r.output_tokens, r.usage_estimated, r.error_code,
+          r.error_message, m.content, r.started_at, r.completed_at
+        from runs r join messages m on m.chat_id = r.chat_id and m.sequence = r.user_sequence + 1
+        where r.id = @RunId and r.user_id = @UserId and r.status in ('failed', 'cancelled', 'incomplete') and r.attempt = @Attempt - 1
+        """;
+
+    private const string RestartRunSql = """
+        update runs set
+          status = @Status, attempt = @Attempt, first_sequence = @FirstSequence, last_sequence = null, provider = null, model = null,
+          input_tokens = null, output_tokens = null, usage_estimated = null, finish_reason = null, error_code = null, error_message = null,
+          receipt = null, started_at = @StartedAt, first_token_at = null, completed_at = null
+        where id = @RunId
+        returning user_sequence
+        """;
+
+    private const string RestartMessageSql = """
+        update messages set content = '', status = 'in_progress', model = null, updated_at = @Now
+        where chat_id = @ChatId and sequence = @UserSequence + 1
+        """;
+
+    private const string DeleteEventsSql = "delete from run_events where run_id = @RunId";
+
+    public Task<RunAdmission> RetryAsync(RunRetry retry, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
+    {
+        if (retry.Key is not null && await IdempotencyRepository.ClaimAsync(connection, retry.Key, retry.RunId, retry.Now) is { } earlier)
+            return new RunAdmission.KeyTaken(earlier);
+
+        var chat = new ChatEntry(retry.RunId, retry.ChatId, retry.UserId, NewMessages: 0, retry.Admission.MostUnfinished, retry.Now);
+        if (await connection.ExecuteAsync(Statement.Of(KeepAttemptSql, retry)) == 0)
+        {
+            await ReleaseAsync(connection, retry.Key);
+            return new RunAdmission.NotRetryable();
+        }
+
+        if (await EnterChatAsync(connection, chat) is not { } entered)
+        {
+            await connection.ExecuteAsync(Statement.Of(ForgetAttemptSql, new { retry.RunId, Attempt = retry.Attempt - 1 }));
+            return await RefuseAsync(connection, chat, retry.Key);
+        }
+
+        var isQueued = entered.ActiveRunId != retry.RunId;
+        var userSequence = await connection.ExecuteScalarAsync<int>(Statement.Of(RestartRunSql, new
+        {
+            retry.RunId,
+            Status = StoredNames.ToName(isQueued ? RunStatus.Queued : RunStatus.InProgress),
+            retry.Attempt,
+            retry.FirstSequence,
+            StartedAt = isQueued ? default(DateTimeOffset?) : retry.Now,
+        }));
+        await connection.ExecuteAsync(Statement.Of(RestartMessageSql, new { retry.ChatId, UserSequence = userSequence, retry.Now }));
+        await connection.ExecuteAsync(Statement.Of(DeleteEventsSql, new { retry.RunId }));
+        return (RunAdmission)ToAccepted(entered, retry.RunId, userSequence);
+    });
+
+    private const string ForgetAttemptSql = "delete from run_attempts where run_id = @RunId and attempt = @Attempt";
+
+    /// <summary>Only while the run goes on: its end, or the end of its chat, may have been stored since the text was taken.</summary>
+    private const string AppendSql = """
+        insert into run_events (run_id, sequence, event, text_offset, text)
+        select id, @Sequence, 'message.delta', @Offset, @Text from runs where id = @RunId and completed_at is null
+        """;
+
+    public Task AppendAsync(IReadOnlyList<RunText> texts, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
+    {
+        foreach (var text in texts)
+            await connection.ExecuteAsync(Statement.Of(AppendSql, text));
+        return texts.Count;
     });
 
     private const string FinishRunSql = """
@@ -90,7 +168,10 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
           usage_estimated = @IsUsageEstimated,
           finish_reason = @FinishReason,
           error_code = @ErrorCode,
+          error_message = @ErrorMessage,
           receipt = @Receipt,
+          first_token_at = @FirstTokenAt,
+          last_sequence = @LastSequence,
           completed_at = @CompletedAt
         where id = @RunId and completed_at is null
         """;
@@ -101,6 +182,9 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
         update messages set content = @Reply, status = @Status, model = @Model, updated_at = @CompletedAt
         where chat_id = @ChatId and sequence = @AssistantSequence
         """;
+
+    /// <summary>The text is in the message now.</summary>
+    private const string DeleteTextSql = "delete from run_events where run_id = @RunId and event = 'message.delta'";
 
     /// <summary>Hands the chat's turn to the run that has waited longest.</summary>
     private const string LeaveChatSql = """
@@ -130,32 +214,106 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
             result.AssistantSequence,
             result.Reply,
             Status = StoredNames.ToName(result.Status),
-            Model = result.Status == RunStatus.Completed ? result.Model : null,
+            Model = result.Reply.Length > 0 ? result.Model : null,
             result.CompletedAt,
         }));
+        if (result.HasFlushed)
+            await connection.ExecuteAsync(Statement.Of(DeleteTextSql, new { result.RunId }));
         var nextRunId = await connection.QuerySingleOrDefaultAsync<string?>(Statement.Of(LeaveChatSql, new { result.ChatId, result.RunId, result.CompletedAt }));
         return new FinishedRun(IsChatThere: true, nextRunId is null ? null : await BeginNextAsync(connection, nextRunId, result.CompletedAt));
     });
 
-    private const string SettleMessagesSql = """
-        update messages set status = 'incomplete', updated_at = @Now
-        where id in (select assistant_message_id from runs where completed_at is null)
+    private const string GetSql = """
+        select r.id, r.chat_id, r.user_message_id, r.assistant_message_id, r.user_sequence, r.alias, r.temperature, r.max_tokens, r.status,
+          r.attempt, r.provider, r.model, r.input_tokens, r.output_tokens, r.usage_estimated, r.finish_reason, r.error_code, r.error_message,
+          m.content as reply, r.first_sequence, r.last_sequence, r.created_at, r.started_at, r.first_token_at, r.completed_at
+        from runs r join messages m on m.chat_id = r.chat_id and m.sequence = r.user_sequence + 1
+        where r.id = @RunId and r.user_id = @UserId
         """;
 
-    private const string FreeChatsSql = """
-        update chats set active_run_id = null where id in (select chat_id from runs where completed_at is null)
+    private const string AttemptsSql = """
+        select attempt, status, provider, model, input_tokens, output_tokens, usage_estimated, error_code, error_message, reply, started_at,
+          completed_at
+        from run_attempts
+        where run_id = @RunId
+        order by attempt
         """;
 
-    private const string SettleRunsSql = """
-        update runs set status = 'incomplete', error_code = @ErrorCode, completed_at = @Now where completed_at is null
+    private const string SeamsSql = """
+        select sequence, text_offset, attempt from run_events where run_id = @RunId and event = 'run.continued' order by sequence
         """;
 
-    public Task<int> SettleUnfinishedAsync(DateTimeOffset now, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
+    public async Task<StoredRun?> GetAsync(string userId, string runId, CancellationToken cancellationToken)
     {
-        await connection.ExecuteAsync(Statement.Of(SettleMessagesSql, new { Now = now }));
-        await connection.ExecuteAsync(Statement.Of(FreeChatsSql));
-        return await connection.ExecuteAsync(Statement.Of(SettleRunsSql, new { Now = now, ErrorCode = RunError.Interrupted }));
-    });
+        using var reader = await database.RentReaderAsync(cancellationToken);
+        var row = await reader.Connection.QuerySingleOrDefaultAsync<RunRow>(
+            Statement.Of(GetSql, new { RunId = runId, UserId = userId }, cancellationToken));
+        if (row is null)
+            return null;
+
+        var run = row.ToRun();
+        // Most runs have one attempt, and it left nothing behind.
+        if (run.Attempt == 1)
+            return run;
+        var attempts = await reader.Connection.QueryAsync<AttemptRow>(Statement.Of(AttemptsSql, new { RunId = runId }, cancellationToken));
+        return run with
+        {
+            EarlierAttempts = [.. attempts.Select(a => a.ToAttempt())],
+            Seams = await GetSeamsAsync(reader.Connection, runId, cancellationToken),
+        };
+    }
+
+    private const string QuestionSql = """
+        select m.content as message, c.system_prompt
+        from runs r
+        join messages m on m.chat_id = r.chat_id and m.sequence = r.user_sequence
+        join chats c on c.id = r.chat_id
+        where r.id = @RunId and r.user_id = @UserId
+        """;
+
+    public async Task<RunQuestion?> GetQuestionAsync(string userId, string runId, CancellationToken cancellationToken)
+    {
+        using var reader = await database.RentReaderAsync(cancellationToken);
+        var row = await reader.Connection.QuerySingleOrDefaultAsync<QuestionRow>(
+            Statement.Of(QuestionSql, new { RunId = runId, UserId = userId }, cancellationToken));
+        return row?.ToQuestion();
+    }
+
+    /// <summary>Only seams are left of a run that has ended.</summary>
+    private const string DeleteLogsSql = """
+        delete from run_events
+        where (run_id, sequence) in (
+          select e.run_id, e.sequence
+          from run_events e join runs r on r.id = e.run_id
+          where e.event = 'run.continued' and r.completed_at < @EndedBefore
+          limit @Limit)
+        """;
+
+    public Task<int> DeleteLogsAsync(DateTimeOffset endedBefore, int limit, CancellationToken cancellationToken) =>
+        database.WriteAsync(connection => connection.ExecuteAsync(Statement.Of(DeleteLogsSql, new { EndedBefore = endedBefore, Limit = limit })));
+
+    private static Task<EnteredChat?> EnterChatAsync(DbConnection connection, ChatEntry entry) =>
+        connection.QuerySingleOrDefaultAsync<EnteredChat?>(Statement.Of(EnterChatSql, entry));
+
+    /// <summary>Takes back what the transaction has done so far, and says why.</summary>
+    private static async Task<RunAdmission> RefuseAsync(DbConnection connection, ChatEntry entry, IdempotencyKey? key)
+    {
+        await ReleaseAsync(connection, key);
+        var activeRunId = await connection.QuerySingleOrDefaultAsync<string?>(Statement.Of(GetActiveRunSql, new { entry.ChatId, entry.UserId }));
+        return activeRunId is null ? new RunAdmission.NoSuchChat() : new RunAdmission.Busy(activeRunId);
+    }
+
+    private static Task ReleaseAsync(DbConnection connection, IdempotencyKey? key) =>
+        key is null ? Task.CompletedTask : IdempotencyRepository.ReleaseAsync(connection, key);
+
+    private static RunAdmission.Accepted ToAccepted(EnteredChat entered, string runId, int userSequence) =>
+        new(userSequence, entered.ActiveRunId == runId ? null : entered.ActiveRunId);
+
+    private static async Task<IReadOnlyList<RunContinued>> GetSeamsAsync(DbConnection connection, string runId, CancellationToken cancellationToken)
+    {
+        var rows = await connection.QueryAsync<SeamRow>(Statement.Of(SeamsSql, new { RunId = runId }, cancellationToken));
+        return [.. rows.Select(r => new RunContinued(r.Sequence, r.TextOffset, r.Attempt))];
+    }
 
     private static async Task<NextRun> BeginNextAsync(DbConnection connection, string nextRunId, DateTimeOffset completedAt)
     {
@@ -174,9 +332,15 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
         IsUsageEstimated = result.Usage?.IsEstimated,
         result.FinishReason,
         ErrorCode = result.Error?.Code,
+        ErrorMessage = result.Error?.Message,
         Receipt = result.Receipt is null ? null : JsonSerializer.Serialize(result.Receipt, ReceiptJson.Default.Receipt),
+        result.FirstTokenAt,
+        result.LastSequence,
         result.CompletedAt,
     };
+
+    /// <summary>A run on its way into a chat.</summary>
+    private sealed record ChatEntry(string RunId, string ChatId, string UserId, int NewMessages, int MostUnfinished, DateTimeOffset Now);
 
     private sealed record EnteredChat
     {

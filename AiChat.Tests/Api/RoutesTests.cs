@@ -18,9 +18,13 @@ public sealed class RoutesTests : ApiTestBase
         "GET /health/live → Health.Live (getLiveness)",
         "GET /health/ready → Health.Ready (getReadiness)",
         "GET /models → Models.List (listModels)",
+        "GET /runs/{id} → Runs.Get (getRun)",
+        "GET /runs/{id}/events → Runs.Events (followRun)",
         "PATCH /chats/{id} → Chats.Update (updateChat)",
         "POST /chat → Send.Send (sendMessage)",
         "POST /chats → Chats.Create (createChat)",
+        "POST /runs/{id}/cancel → Runs.Cancel (cancelRun)",
+        "POST /runs/{id}/retry → Send.Retry (retryRun)",
     ];
 
     [Test]

@@ -56,7 +56,7 @@ public sealed class SeedExamplesTests : ApiTestBase
             Assert.That(reply.ContentType, Is.EqualTo("application/json"));
             Assert.That(reply.Json.Text("chat_id"), Is.EqualTo(chatId));
             Assert.That(reply.Masked, Is.EqualTo("""
-                {"reply":"This is AiChat's offline backend: no model is connected, so nobody thought about this. I was sent 1 message (about 8 tokens); the newest says: \"Hello, AI!\". Set GROQ_API_KEY or OPENAI_API_KEY for a real answer.","chat_id":"<uuid>","message_id":"<uuid>","user_message_id":"<uuid>","run_id":"<uuid>","model":"offline","provider":"offline","usage":{"input_tokens":8,"output_tokens":70},"finish_reason":"stop","created_at":"<instant>"}
+                {"reply":"This is AiChat's offline backend: no model is connected, so nobody thought about this. I was sent 1 message (about 8 tokens); the newest says: \"Hello, AI!\". Set GROQ_API_KEY or OPENAI_API_KEY for a real answer.","chat_id":"<uuid>","message_id":"<uuid>","user_message_id":"<uuid>","run_id":"<uuid>","model":"offline","provider":"offline","usage":{"input_tokens":8,"output_tokens":70,"estimated":false},"finish_reason":"stop","created_at":"<instant>"}
                 """));
         });
     }
@@ -75,7 +75,7 @@ public sealed class SeedExamplesTests : ApiTestBase
             Assert.That(reply.Status, Is.EqualTo(200));
             Assert.That(reply.Json.Text("chat_id"), Is.EqualTo(chatId));
             Assert.That(reply.Masked, Is.EqualTo("""
-                {"reply":"Hello, user!","chat_id":"<uuid>","message_id":"<uuid>","user_message_id":"<uuid>","run_id":"<uuid>","model":"openai/gpt-oss-20b","provider":"groq","usage":{"input_tokens":12,"output_tokens":4},"finish_reason":"stop","created_at":"<instant>"}
+                {"reply":"Hello, user!","chat_id":"<uuid>","message_id":"<uuid>","user_message_id":"<uuid>","run_id":"<uuid>","model":"openai/gpt-oss-20b","provider":"groq","usage":{"input_tokens":12,"output_tokens":4,"estimated":false},"finish_reason":"stop","created_at":"<instant>"}
                 """));
             Assert.That(Llm.Requests.Single().Messages, Is.EqualTo(new[] { new LlmMessage("user", "Hello, AI!") }));
         });
@@ -110,7 +110,7 @@ public sealed class SeedExamplesTests : ApiTestBase
         {
             Assert.That(reply.Status, Is.EqualTo(200));
             Assert.That(reply.Masked, Is.EqualTo("""
-                [{"id":"<uuid>","chat_id":"<uuid>","sequence":1,"role":"user","content":"#say Hi!","tool_calls":null,"status":"completed","model":null,"created_at":"<instant>","updated_at":"<instant>"},{"id":"<uuid>","chat_id":"<uuid>","sequence":2,"role":"assistant","content":"Hi!","tool_calls":null,"status":"completed","model":"offline","created_at":"<instant>","updated_at":"<instant>"}]
+                [{"id":"<uuid>","chat_id":"<uuid>","sequence":1,"role":"user","content":"#say Hi!","tool_calls":null,"status":"completed","model":null,"run_id":null,"created_at":"<instant>","updated_at":"<instant>"},{"id":"<uuid>","chat_id":"<uuid>","sequence":2,"role":"assistant","content":"Hi!","tool_calls":null,"status":"completed","model":"offline","run_id":"<uuid>","created_at":"<instant>","updated_at":"<instant>"}]
                 """));
             Assert.That(reply.Json.Texts("chat_id"), Is.All.EqualTo(chatId));
         });

@@ -34,7 +34,7 @@ public sealed class DocumentedBehaviourTests
         foreach (var operation in api.Operations)
         {
             foreach (var body in GetRequestBodies(operation))
-                problems.AddRange(await SendAsync(operation, body, await CreateChatAsync(), "2"));
+                problems.AddRange(await SendAsync(operation, body, await CreateTargetAsync(operation), "2"));
         }
 
         Assert.That(problems, Is.Empty);
@@ -104,10 +104,35 @@ public sealed class DocumentedBehaviourTests
     private string GetExample(string parameter) =>
         (string)api.Operations.Single(o => o.Id == "getChat").Parameters.Single(p => (string?)p["name"] == parameter)["example"]!;
 
+    /// <summary>Something the operation's id can be: a chat, or a run that can be tried again.</summary>
+    private async Task<string> CreateTargetAsync(DocumentedOperation operation) =>
+        operation.Path.StartsWith("/runs", StringComparison.Ordinal) ? await CreateCancelledRunAsync() : await CreateChatAsync();
+
     private async Task<string> CreateChatAsync()
     {
         using var answer = await server.Client.PostAsJsonAsync("/chats", new { user_id = ExampleUser });
         return (string)(await answer.Content.ReadFromJsonAsync<JsonNode>())!["id"]!;
+    }
+
+    private async Task<string> CreateCancelledRunAsync()
+    {
+        var chatId = await CreateChatAsync();
+        using var first = await BeginStreamAsync(chatId, "#delay 60000");
+        using var second = await BeginStreamAsync(chatId, "#say I had to wait.");
+        var messages = await server.Client.GetFromJsonAsync<JsonArray>($"/chats/{chatId}/messages?user_id={ExampleUser}");
+        var (running, queued) = ((string)messages![1]!["run_id"]!, (string)messages[3]!["run_id"]!);
+        foreach (var runId in new[] { queued, running })
+            (await server.Client.PostAsync($"/runs/{runId}/cancel?user_id={ExampleUser}", null)).EnsureSuccessStatusCode().Dispose();
+        return queued;
+    }
+
+    private async Task<HttpResponseMessage> BeginStreamAsync(string chatId, string message)
+    {
+        var request = new HttpRequestMessage(HttpMethod.Post, "/chat")
+        {
+            Content = JsonContent.Create(new { user_id = ExampleUser, chat_id = chatId, message, stream = true }),
+        };
+        return await server.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
     }
 
     /// <summary>What is wrong with the answer; nothing when it has a status that starts so, is documented, and fits its schema.</summary>
@@ -122,9 +147,16 @@ public sealed class DocumentedBehaviourTests
         var content = documented["content"]?[answer.Content.Headers.ContentType?.MediaType ?? ""];
         if (content is null)
             return text.Length == 0 ? [] : [$"{operation.Name} {actual} answered {answer.Content.Headers.ContentType}: {text}"];
-        var problems = new SchemaCheck(api).FindProblems(JsonNode.Parse(text), content["schema"]!);
+        var check = new SchemaCheck(api);
+        var problems = ReadJson(answer, text).SelectMany(json => check.FindProblems(json, content["schema"]!));
         return [.. problems.Select(p => $"{operation.Name} {actual}: {p}")];
     }
+
+    /// <summary>The body, or the data of every event in it.</summary>
+    private static IEnumerable<JsonNode?> ReadJson(HttpResponseMessage answer, string text) =>
+        answer.Content.Headers.ContentType?.MediaType == "text/event-stream"
+            ? text.Split('\n').Where(l => l.StartsWith("data: ", StringComparison.Ordinal)).Select(l => JsonNode.Parse(l["data: ".Length..]))
+            : [JsonNode.Parse(text)];
 
     private HttpRequestMessage ToRequest(DocumentedOperation operation, string chatId, JsonNode? body)
     {

@@ -17,6 +17,8 @@ internal sealed class SchemaCheck(DocumentedApi api)
         var rules = api.Resolve(schema).AsObject();
         if (rules["allOf"] is JsonArray parts)
             return parts.SelectMany(p => FindProblems(value, p!, at));
+        if (rules["anyOf"] is JsonArray choices)
+            return choices.Select(c => FindProblems(value, c!, at).ToList()).MinBy(p => p.Count)!;
         if (value is null)
             return IsTrue(rules["nullable"]) ? [] : [$"{at} is null"];
 

@@ -48,7 +48,7 @@ internal sealed class OpenAiChatClient : IChatClient
         try
         {
             using var response = await SendAsync(messages, options, isStream: false, deadline);
-            return ToResponse(await ReadCompletionAsync(response.ContentStream!, deadline.Token));
+            return await ReadWholeAsync(response, deadline, cancellationToken);
         }
         catch (Exception failure) when (OpenAiFailureMapper.IsExpected(failure))
         {
@@ -64,6 +64,14 @@ internal sealed class OpenAiChatClient : IChatClient
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         deadline.CancelAfter(settings.Timeout);
         using var response = await OpenStreamAsync(messages, options, deadline, cancellationToken);
+        if (IsWhole(response))
+        {
+            // The server does not stream: its answer is one piece.
+            foreach (var update in (await ReadWholeAsync(response, deadline, cancellationToken)).ToChatResponseUpdates())
+                yield return update;
+            yield break;
+        }
+
         await using var body = new IdleTimeoutStream(response.ContentStream!, deadline, settings.Timeout);
         await using var events = SseParser.Create(body, parseEvent).EnumerateAsync(deadline.Token).GetAsyncEnumerator(deadline.Token);
 
@@ -106,6 +114,23 @@ internal sealed class OpenAiChatClient : IChatClient
 
     public void Dispose()
     {
+    }
+
+    private static bool IsWhole(PipelineResponse response) =>
+        response.Headers.TryGetValue("Content-Type", out var type)
+        && (type!.StartsWith("application/json", StringComparison.OrdinalIgnoreCase) || type.StartsWith("text/html", StringComparison.OrdinalIgnoreCase));
+
+    private async Task<ChatResponse> ReadWholeAsync(PipelineResponse response, CancellationTokenSource deadline, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return ToResponse(await ReadCompletionAsync(response.ContentStream!, deadline.Token));
+        }
+        catch (Exception failure) when (OpenAiFailureMapper.IsExpected(failure))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            throw failures.From(failure);
+        }
     }
 
     private async Task<PipelineResponse> OpenStreamAsync(

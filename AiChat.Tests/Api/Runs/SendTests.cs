@@ -124,7 +124,7 @@ public sealed class SendTests : ApiTestBase
     {
         await App.PostAsync("/chat", new { message = "Hello" });
 
-        Assert.That(Llm.Requests.Single().Json.EnumerateObject().Select(p => p.Name), Is.EqualTo(new[] { "model", "messages" }));
+        Assert.That(Llm.Requests.Single().Json.EnumerateObject().Select(p => p.Name), Is.EqualTo(new[] { "model", "messages", "stream", "stream_options" }));
     }
 
     [Test]
@@ -145,7 +145,7 @@ public sealed class SendTests : ApiTestBase
         Assert.Multiple(() =>
         {
             Assert.That(sent.Json.Text("finish_reason"), Is.EqualTo("length"));
-            Assert.That(sent.Json.GetProperty("usage").GetRawText(), Is.EqualTo("""{"input_tokens":123,"output_tokens":2}"""));
+            Assert.That(sent.Json.GetProperty("usage").GetRawText(), Is.EqualTo("""{"input_tokens":123,"output_tokens":2,"estimated":false}"""));
         });
     }
 
@@ -158,7 +158,7 @@ public sealed class SendTests : ApiTestBase
 
         Assert.Multiple(() =>
         {
-            Assert.That(sent.Json.GetProperty("usage").GetRawText(), Is.EqualTo("""{"input_tokens":7,"output_tokens":2}"""));
+            Assert.That(sent.Json.GetProperty("usage").GetRawText(), Is.EqualTo("""{"input_tokens":7,"output_tokens":2,"estimated":true}"""));
             Assert.That(sent.Json.Text("finish_reason"), Is.EqualTo("stop"));
         });
     }

@@ -1,6 +1,8 @@
 using AiChat.Core.Chats;
 using AiChat.Core.Errors;
+using AiChat.Core.Idempotency;
 using AiChat.Tests.Core.Runs;
+using Microsoft.Extensions.Options;
 using Moq;
 
 namespace AiChat.Tests.Core.Chats;
@@ -10,14 +12,14 @@ public sealed class ChatServiceTests : RunTestBase
     private ChatService service = null!;
 
     [SetUp]
-    public void SetUp() => service = new ChatService(Chats.Object, Messages.Object, Registry, Executor, Time);
+    public void SetUp() => service = new ChatService(Chats.Object, Messages.Object, Keys.Object, Registry, Executor, Options.Create(Settings), Time);
 
     [Test]
     public async Task CreateAsync_Request_StoresAChatWithAFreshId()
     {
-        Chats.Setup(c => c.CreateAsync(It.IsAny<Chat>(), None)).Returns(Task.CompletedTask);
+        Chats.Setup(c => c.CreateAsync(It.IsAny<Chat>(), null, None)).ReturnsAsync(default(KeyedRequest));
 
-        var chat = await service.CreateAsync(
+        var (chat, _) = await service.CreateAsync(
             new NewChat { UserId = UserId, Title = "Trip", Model = "smart", SystemPrompt = "Be kind.", Metadata = "{}" }, None);
 
         Assert.That(chat with { Id = "" }, Is.EqualTo(new Chat
@@ -32,7 +34,7 @@ public sealed class ChatServiceTests : RunTestBase
             UpdatedAt = Time.GetUtcNow(),
         }));
         Assert.That(Guid.Parse(chat.Id).Version, Is.EqualTo(7));
-        Chats.Verify(c => c.CreateAsync(chat, None), Times.Once);
+        Chats.Verify(c => c.CreateAsync(chat, null, None), Times.Once);
     }
 
     [Test]

@@ -8,26 +8,15 @@ namespace AiChat.Tests.Core.Runs;
 
 public sealed class RunExecutorTests : RunTestBase
 {
-    private static readonly AcceptedRun Begun = new() { UserSequence = 1, Status = RunStatus.InProgress };
-    private static readonly AcceptedRun Queued = new() { UserSequence = 3, Status = RunStatus.Queued };
-
-    [Test]
-    public async Task StartAsync_UnfinishedRunsOfADeadProcess_AreSettledBeforeAnythingElse()
-    {
-        Log.Expect("3 replies were unfinished when the last process ended; they are marked incomplete");
-        Runs.Setup(r => r.SettleUnfinishedAsync(Time.GetUtcNow(), None)).ReturnsAsync(3);
-
-        await Executor.StartAsync(None);
-
-        Runs.Verify(r => r.SettleUnfinishedAsync(Time.GetUtcNow(), None));
-    }
+    private static readonly RunAdmission.Accepted Begun = new(UserSequence: 1, BusyWith: null);
+    private static readonly RunAdmission.Accepted Queued = new(UserSequence: 3, BusyWith: "another run");
 
     [Test]
     public async Task Begin_ModelReportsNoUsage_EstimatesIt()
     {
         Answers((_, _) => Task.FromResult(new ChatResponse(new ChatMessage(ChatRole.Assistant, "123456"))));
 
-        var result = await InTime(Service.SendAsync(Send("123"), None));
+        var result = await InTime(SendAsync(Send("123"), None));
 
         Assert.That((result!.Usage, result.FinishReason), Is.EqualTo((new RunUsage(5, 2, IsEstimated: true), "stop")));
     }
@@ -37,7 +26,7 @@ public sealed class RunExecutorTests : RunTestBase
     {
         Answers((_, _) => Task.FromResult(new ChatResponse(new ChatMessage(ChatRole.Assistant, "Once upon")) { FinishReason = ChatFinishReason.Length }));
 
-        var result = await InTime(Service.SendAsync(Send(), None));
+        var result = await InTime(SendAsync(Send(), None));
 
         Assert.That((result!.Status, result.FinishReason), Is.EqualTo((RunStatus.Completed, "length")));
     }
@@ -59,7 +48,7 @@ public sealed class RunExecutorTests : RunTestBase
             Assert.That((result.Status, result.Error!.Code, result.Reply, result.Usage), Is.EqualTo((RunStatus.Failed, code, "", (RunUsage?)null)));
             Assert.That(result.Error.Message, Does.Not.Contain("vendor text"));
             Assert.That(result.Receipt, Is.Not.Null);
-            Assert.That(run.Candidate.LastError, Is.EqualTo(remembered));
+            Assert.That(Registry.Get("fast").Active.LastError, Is.EqualTo(remembered));
         });
     }
 
@@ -69,7 +58,7 @@ public sealed class RunExecutorTests : RunTestBase
         var candidate = Registry.Get("fast").Active;
         candidate.Report(ProviderError.Timeout);
 
-        await InTime(Service.SendAsync(Send(), None));
+        await InTime(SendAsync(Send(), None));
 
         Assert.That(candidate.LastError, Is.Null);
     }
@@ -116,7 +105,7 @@ public sealed class RunExecutorTests : RunTestBase
     [Test]
     public async Task Begin_HistoryCannotBeRead_IsStoredAsFailureWithoutAReceipt()
     {
-        AcceptsRuns(new AcceptedRun { UserSequence = 3, Status = RunStatus.InProgress });
+        AcceptsRuns(Begun with { UserSequence = 3 });
         Messages.Setup(m => m.ReadBackwardsAsync(UserId, ChatId, 3, It.IsAny<CancellationToken>())).Throws(UnavailableException.ForDatabase(new IOException()));
 
         var run = await Service.StartAsync(Send(), None);
@@ -139,7 +128,7 @@ public sealed class RunExecutorTests : RunTestBase
         var first = await Service.StartAsync(Send("One?"), None);
         var second = await Service.StartAsync(Send("Two?"), None);
         FinishesRuns((result, _) => Task.FromResult(
-            new FinishedRun(IsChatThere: true, result.RunId == first!.Run.Id ? new NextRun(second!.Run.Id, UserSequence: 3) : null)));
+            new FinishedRun(IsChatThere: true, result.RunId == first!.RunId ? new NextRun(second!.RunId, UserSequence: 3) : null)));
 
         var askedAtFirst = asked.ToArray();
         answers[0].SetResult(Reply("One."));
@@ -163,7 +152,7 @@ public sealed class RunExecutorTests : RunTestBase
             : throw new ProviderException("groq", ProviderError.Timeout, ""));
         var second = await Service.StartAsync(Send("Two?"), None);
         FinishesRuns((result, _) => Task.FromResult(
-            new FinishedRun(IsChatThere: true, result.Status == RunStatus.Failed ? new NextRun(second!.Run.Id, UserSequence: 3) : null)));
+            new FinishedRun(IsChatThere: true, result.Status == RunStatus.Failed ? new NextRun(second!.RunId, UserSequence: 3) : null)));
 
         await Service.StartAsync(Send("One?"), None);
 
@@ -182,7 +171,7 @@ public sealed class RunExecutorTests : RunTestBase
             return Task.FromResult(Reply(isAlone ? "Yes." : "The caller of the first run was kept waiting."));
         });
         var second = await Service.StartAsync(Send("Two?"), None);
-        FinishesRuns((result, calls) => Task.FromResult(new FinishedRun(IsChatThere: true, calls == 1 ? new NextRun(second!.Run.Id, UserSequence: 3) : null)));
+        FinishesRuns((result, calls) => Task.FromResult(new FinishedRun(IsChatThere: true, calls == 1 ? new NextRun(second!.RunId, UserSequence: 3) : null)));
 
         await Service.StartAsync(Send("One?"), None);
         isFirstAnswered.Set();
@@ -203,7 +192,7 @@ public sealed class RunExecutorTests : RunTestBase
             return Task.FromResult(new FinishedRun(IsChatThere: true, Next: null));
         });
 
-        var failure = Assert.ThrowsAsync<UnavailableException>(() => InTime(Service.SendAsync(Send(), None)));
+        var failure = Assert.ThrowsAsync<UnavailableException>(() => InTime(SendAsync(Send(), None)));
         var storedAtFirst = Stored.Count;
         await RunClockUntilAsync(isStored.Task);
         await RunClockUntilAsync(Executor.StopAsync(None));
@@ -221,7 +210,7 @@ public sealed class RunExecutorTests : RunTestBase
         Log.Expect("was not stored; the next start settles it");
         FinishesRuns((_, _) => throw UnavailableException.ForDatabase(new IOException()));
 
-        Assert.ThrowsAsync<UnavailableException>(() => InTime(Service.SendAsync(Send(), None)));
+        Assert.ThrowsAsync<UnavailableException>(() => InTime(SendAsync(Send(), None)));
         Lifetime.StopApplication();
         await RunClockUntilAsync(Executor.StopAsync(None));
 
@@ -235,7 +224,7 @@ public sealed class RunExecutorTests : RunTestBase
         Log.Expect("was not stored; the next start settles it");
         FinishesRuns((_, _) => throw new InvalidOperationException());
 
-        Assert.ThrowsAsync<InvalidOperationException>(() => InTime(Service.SendAsync(Send(), None)));
+        Assert.ThrowsAsync<InvalidOperationException>(() => InTime(SendAsync(Send(), None)));
 
         await RunClockUntilAsync(Executor.StopAsync(None));
     }
@@ -264,7 +253,7 @@ public sealed class RunExecutorTests : RunTestBase
         var stored = new List<RunResult>();
         FinishesRuns((result, _) => result.Reply.Length > 0 ? throw new InvalidOperationException() : Store(result));
 
-        var failure = Assert.ThrowsAsync<RunFailedException>(() => InTime(Service.SendAsync(Send(), None)));
+        var failure = Assert.ThrowsAsync<RunFailedException>(() => InTime(SendAsync(Send(), None)));
 
         Assert.That(failure.Code, Is.EqualTo("internal_error"));
         Assert.That(stored.Select(r => (r.Status, r.Error!.Code)), Is.EqualTo(new[] { (RunStatus.Failed, "internal_error") }));
@@ -308,7 +297,7 @@ public sealed class RunExecutorTests : RunTestBase
         Time.Advance(TimeSpan.FromSeconds(10));
         await RunClockUntilAsync(Executor.StopAsync(None));
 
-        Assert.That((await InTime(second!.Completion)).Error!.Code, Is.EqualTo("run_interrupted"));
+        Assert.ThrowsAsync<UnavailableException>(() => InTime(second!.Completion));
     }
 
     [Test]
@@ -357,11 +346,15 @@ public sealed class RunExecutorTests : RunTestBase
     [Test]
     public async Task AbandonChat_ReplyWasStoredAMomentAgo_ChangesNothing()
     {
-        var run = await Service.StartAsync(Send(), None);
-        await InTime(run!.Completion);
+        var answer = new TaskCompletionSource<ChatResponse>();
+        Answers((_, ct) => answer.Task.WaitAsync(ct));
+        var handle = await Service.StartAsync(Send(), None);
+        var run = Executor.Find(handle!.RunId);
+        answer.SetResult(Reply("Done."));
+        await InTime(handle.Completion);
         await RunClockUntilAsync(Executor.StopAsync(None));
 
-        Assert.That(run.Abandon, Throws.Nothing);
+        Assert.That(() => run!.Stop(RunStopReason.ChatDeleted), Throws.Nothing);
     }
 
     [Test]
@@ -369,16 +362,16 @@ public sealed class RunExecutorTests : RunTestBase
     {
         FinishesRuns((_, _) => Task.FromResult(new FinishedRun(IsChatThere: false, Next: null)));
 
-        var failure = Assert.ThrowsAsync<RunFailedException>(() => InTime(Service.SendAsync(Send(), None)));
+        var failure = Assert.ThrowsAsync<RunFailedException>(() => InTime(SendAsync(Send(), None)));
 
-        Assert.That((failure.Code, failure.Result.Status, failure.Result.Reply), Is.EqualTo(("chat_deleted", RunStatus.Cancelled, "")));
+        Assert.That((failure.Code, failure.Result.Status, failure.Result.Reply), Is.EqualTo(("chat_deleted", RunStatus.Cancelled, "Hello!")));
         await RunClockUntilAsync(Executor.StopAsync(None));
     }
 
     [Test]
     public async Task StopAsync_NothingRuns_EndsAtOnce()
     {
-        await InTime(Service.SendAsync(Send(), None));
+        await InTime(SendAsync(Send(), None));
         await RunClockUntilAsync(Executor.StopAsync(None));
 
         Assert.That(Executor.StopAsync(None).IsCompleted, Is.True);
@@ -427,15 +420,15 @@ public sealed class RunExecutorTests : RunTestBase
         AcceptsRuns(Begun, Queued);
         var first = await Service.StartAsync(Send(), None);
         var second = await Service.StartAsync(Send(), None);
-        FinishesRuns((_, calls) => Task.FromResult(new FinishedRun(IsChatThere: true, calls == 1 ? new NextRun(second!.Run.Id, UserSequence: 3) : null)));
+        FinishesRuns((_, calls) => Task.FromResult(new FinishedRun(IsChatThere: true, calls == 1 ? new NextRun(second!.RunId, UserSequence: 3) : null)));
 
         Lifetime.StopApplication();
         Time.Advance(TimeSpan.FromSeconds(10));
         await RunClockUntilAsync(Executor.StopAsync(None));
 
-        Assert.That(Stored.Select(r => (r.RunId, r.Status)), Is.EqualTo(new[]
+        Assert.That(Stored.Select(r => (r.RunId, r.Status)), Is.EquivalentTo(new[]
         {
-            (first!.Run.Id, RunStatus.Incomplete), (second!.Run.Id, RunStatus.Incomplete),
+            (first!.RunId, RunStatus.Incomplete), (second!.RunId, RunStatus.Incomplete),
         }));
     }
 

@@ -12,7 +12,7 @@ public sealed class RunServiceTests : RunTestBase
     [Test]
     public async Task SendAsync_ModelAnswers_ReturnsTheStoredReply()
     {
-        var result = await InTime(Service.SendAsync(Send("Hello?"), None));
+        var result = await InTime(SendAsync(Send("Hello?"), None));
 
         Assert.Multiple(() =>
         {
@@ -33,7 +33,7 @@ public sealed class RunServiceTests : RunTestBase
     [Test]
     public async Task SendAsync_ExistingChat_StoresTheMessageUnderFreshIds()
     {
-        await InTime(Service.SendAsync(Send("Hello?") with { Temperature = 0.5, MaxTokens = 77 }, None));
+        await InTime(SendAsync(Send("Hello?") with { Temperature = 0.5, MaxTokens = 77 }, None));
 
         var run = StartedRun();
         Assert.Multiple(() =>
@@ -49,6 +49,7 @@ public sealed class RunServiceTests : RunTestBase
                 Alias = "fast",
                 Temperature = 0.5,
                 MaxTokens = 77,
+                Admission = new RunAdmissionRule(Settings.QueueLimit),
                 CreatedAt = Time.GetUtcNow(),
             }));
             Assert.That(new[] { run.Id, run.UserMessageId, run.AssistantMessageId }, Is.Unique.And.All.Matches<string>(id => Guid.Parse(id).Version == 7));
@@ -58,7 +59,7 @@ public sealed class RunServiceTests : RunTestBase
     [Test]
     public async Task SendAsync_NoChat_MakesOneInTheSameTransaction()
     {
-        var result = await InTime(Service.SendAsync(Send(chatId: null), None));
+        var result = await InTime(SendAsync(Send(chatId: null), None));
 
         var run = StartedRun();
         Assert.That(run.NewChat, Is.EqualTo(new Chat { Id = result!.ChatId, UserId = UserId, CreatedAt = Time.GetUtcNow(), UpdatedAt = Time.GetUtcNow() }));
@@ -71,7 +72,7 @@ public sealed class RunServiceTests : RunTestBase
     {
         Chats.Setup(c => c.GetAsync(UserId, ChatId, It.IsAny<CancellationToken>())).ReturnsAsync((Chat?)null);
 
-        var result = await InTime(Service.SendAsync(Send(), None));
+        var result = await InTime(SendAsync(Send(), None));
 
         Assert.That(result, Is.Null);
         AssertNothingStarted();
@@ -80,9 +81,9 @@ public sealed class RunServiceTests : RunTestBase
     [Test]
     public async Task SendAsync_ChatDeletedJustBefore_IsNullAndLeavesNothingRunning()
     {
-        AcceptsRuns((AcceptedRun?)null);
+        AcceptsRuns(new RunAdmission.NoSuchChat());
 
-        var result = await InTime(Service.SendAsync(Send(), None));
+        var result = await InTime(SendAsync(Send(), None));
 
         Assert.That(result, Is.Null);
         Assert.That(Executor.StopAsync(None).IsCompleted, Is.True);
@@ -94,7 +95,7 @@ public sealed class RunServiceTests : RunTestBase
         var refusal = UnavailableException.ForDatabase(new IOException());
         Runs.Setup(r => r.StartAsync(It.IsAny<NewRun>(), It.IsAny<CancellationToken>())).ThrowsAsync(refusal);
 
-        var failure = Assert.ThrowsAsync<UnavailableException>(() => InTime(Service.SendAsync(Send(), None)));
+        var failure = Assert.ThrowsAsync<UnavailableException>(() => InTime(SendAsync(Send(), None)));
 
         Assert.That(failure, Is.SameAs(refusal));
         Assert.That(Executor.StopAsync(None).IsCompleted, Is.True);
@@ -107,7 +108,7 @@ public sealed class RunServiceTests : RunTestBase
     {
         Chats.Setup(c => c.GetAsync(UserId, ChatId, It.IsAny<CancellationToken>())).ReturnsAsync(NewChat(ChatId) with { Model = chats });
 
-        var result = await InTime(Service.SendAsync(Send() with { Model = asked }, None));
+        var result = await InTime(SendAsync(Send() with { Model = asked }, None));
 
         Assert.That((StartedRun().Alias, result!.Model), Is.EqualTo((alias, model)));
     }
@@ -115,7 +116,7 @@ public sealed class RunServiceTests : RunTestBase
     [Test]
     public void SendAsync_UnknownModel_IsRefusedAndNothingIsStored()
     {
-        var failure = Assert.ThrowsAsync<InvalidRequestException>(() => InTime(Service.SendAsync(Send() with { Model = "slow" }, None)));
+        var failure = Assert.ThrowsAsync<InvalidRequestException>(() => InTime(SendAsync(Send() with { Model = "slow" }, None)));
 
         Assert.That(failure.Code, Is.EqualTo("unknown_model"));
         AssertNothingStarted();
@@ -125,7 +126,7 @@ public sealed class RunServiceTests : RunTestBase
     public void SendAsync_MessageLongerThanTheWindow_IsRefusedAndNothingIsStored()
     {
         // The window of "fast" has 2048 tokens, 1024 of them for the answer; a message costs 4 beside its text.
-        var failure = Assert.ThrowsAsync<InvalidRequestException>(() => InTime(Service.SendAsync(Send(new string('x', (3 * 1020) + 1)), None)));
+        var failure = Assert.ThrowsAsync<InvalidRequestException>(() => InTime(SendAsync(Send(new string('x', (3 * 1020) + 1)), None)));
 
         Assert.That(failure.Code, Is.EqualTo("message_too_long"));
         AssertNothingStarted();
@@ -134,7 +135,7 @@ public sealed class RunServiceTests : RunTestBase
     [Test]
     public async Task SendAsync_MessageThatJustFits_IsAnswered()
     {
-        var result = await InTime(Service.SendAsync(Send(new string('x', 3 * 1020)), None));
+        var result = await InTime(SendAsync(Send(new string('x', 3 * 1020)), None));
 
         Assert.That(result!.Status, Is.EqualTo(RunStatus.Completed));
     }
@@ -145,7 +146,7 @@ public sealed class RunServiceTests : RunTestBase
         Chats.Setup(c => c.GetAsync(UserId, ChatId, It.IsAny<CancellationToken>()))
             .ReturnsAsync(NewChat(ChatId) with { SystemPrompt = new string('s', 3 * 1020) });
 
-        var failure = Assert.ThrowsAsync<InvalidRequestException>(() => InTime(Service.SendAsync(Send(), None)));
+        var failure = Assert.ThrowsAsync<InvalidRequestException>(() => InTime(SendAsync(Send(), None)));
 
         Assert.That(failure.Code, Is.EqualTo("message_too_long"));
     }
@@ -161,10 +162,10 @@ public sealed class RunServiceTests : RunTestBase
             return Task.FromResult(Reply("Yes."));
         });
 
-        await InTime(Service.SendAsync(Send("Really?") with { Temperature = 0.5, MaxTokens = 77 }, None));
+        await InTime(SendAsync(Send("Really?") with { Temperature = 0.5, MaxTokens = 77 }, None));
 
         Assert.That(sent!.Select(m => $"{m.Role}: {m.Text}"), Is.EqualTo(new[] { "system: Be kind.", "user: Really?" }));
-        Model.Verify(c => c.GetResponseAsync(
+        Model.Verify(c => c.GetStreamingResponseAsync(
             It.IsAny<IEnumerable<ChatMessage>>(), It.Is<ChatOptions>(o => o.Temperature == 0.5f && o.MaxOutputTokens == 77), It.IsAny<CancellationToken>()));
     }
 
@@ -174,9 +175,9 @@ public sealed class RunServiceTests : RunTestBase
         Log.Expect("failed: groq, oss-20b: RateLimited, slow down");
         Answers((_, _) => throw new ProviderException("groq", ProviderError.RateLimited, "slow down") { RetryAfter = TimeSpan.FromSeconds(3) });
 
-        var failure = Assert.ThrowsAsync<RunFailedException>(() => InTime(Service.SendAsync(Send(), None)));
+        var failure = Assert.ThrowsAsync<RunFailedException>(() => InTime(SendAsync(Send(), None)));
 
-        Assert.That((failure.Code, failure.RetryAfter), Is.EqualTo(("provider_rate_limited", TimeSpan.FromSeconds(3))));
+        Assert.That((failure.Code, failure.Error.RetryAfter), Is.EqualTo(("provider_rate_limited", TimeSpan.FromSeconds(3))));
         Assert.That(failure.Result, Is.SameAs(Stored.Single()));
         await Executor.StopAsync(None);
     }
@@ -194,7 +195,7 @@ public sealed class RunServiceTests : RunTestBase
         });
         using var caller = new CancellationTokenSource();
 
-        var send = Service.SendAsync(Send(), caller.Token);
+        var send = SendAsync(Send(), caller.Token);
         await caller.CancelAsync();
         Assert.That(async () => await InTime(send), Throws.InstanceOf<OperationCanceledException>());
         answer.SetResult(Reply("Late."));
@@ -210,7 +211,7 @@ public sealed class RunServiceTests : RunTestBase
         var run = await Service.StartAsync(Send(chatId: null), new CancellationToken(canceled: true));
 
         Assert.That((await InTime(run!.Completion)).Status, Is.EqualTo(RunStatus.Completed));
-        Runs.Verify(r => r.StartAsync(run.Run, None), Times.Once);
+        Runs.Verify(r => r.StartAsync(StartedRun(), None), Times.Once);
         Runs.Verify(r => r.FinishAsync(Stored.Single(), None), Times.Once);
     }
 

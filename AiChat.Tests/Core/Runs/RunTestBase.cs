@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using AiChat.Core.Chats;
+using AiChat.Core.Idempotency;
 using AiChat.Core.Memory;
 using AiChat.Core.Models;
 using AiChat.Core.Runs;
@@ -30,6 +32,8 @@ public abstract class RunTestBase
     private protected Mock<IChatRepository> Chats { get; private set; } = null!;
     private protected Mock<IMessageRepository> Messages { get; private set; } = null!;
     private protected Mock<IRunRepository> Runs { get; private set; } = null!;
+    private protected Mock<IIdempotencyRepository> Keys { get; private set; } = null!;
+    private protected RunOptions Settings { get; private set; } = null!;
     private protected Mock<IChatClient> Model { get; private set; } = null!;
     private protected FakeTime Time { get; private set; } = null!;
     private protected CapturedLog Log { get; private set; } = null!;
@@ -54,13 +58,14 @@ public abstract class RunTestBase
     public async Task SetUpRuns()
     {
         stored.Clear();
+        Settings = new RunOptions { ShutdownTimeout = TimeSpan.FromSeconds(10) };
+        Keys = new Mock<IIdempotencyRepository>(MockBehavior.Strict);
         (Chats, Messages, Runs, Model) = (new(MockBehavior.Strict), new(MockBehavior.Strict), new(MockBehavior.Strict), new(MockBehavior.Strict));
         Chats.Setup(c => c.GetAsync(UserId, It.IsAny<string>(), It.IsAny<CancellationToken>()))
             .ReturnsAsync((string _, string chatId, CancellationToken _) => NewChat(chatId));
         Messages.Setup(m => m.ReadBackwardsAsync(UserId, It.IsAny<string>(), It.IsAny<int>(), It.IsAny<CancellationToken>()))
             .Returns(Array.Empty<HistoryMessage>().ToAsyncEnumerable());
-        Runs.Setup(r => r.SettleUnfinishedAsync(It.IsAny<DateTimeOffset>(), It.IsAny<CancellationToken>())).ReturnsAsync(0);
-        AcceptsRuns(new AcceptedRun { UserSequence = 1, Status = RunStatus.InProgress });
+        AcceptsRuns(new RunAdmission.Accepted(UserSequence: 1, BusyWith: null));
         FinishesRuns((_, _) => Task.FromResult(new FinishedRun(IsChatThere: true, Next: null)));
         Answers((_, _) => Task.FromResult(Reply("Hello!")));
 
@@ -70,10 +75,10 @@ public abstract class RunTestBase
         Lifetime = new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance);
         Registry = NewRegistry();
         var context = new ContextBuilder(Messages.Object, Options.Create(new MemoryOptions()));
-        Executor = new RunExecutor(
-            Runs.Object, context, Options.Create(new RunOptions { ShutdownTimeout = TimeSpan.FromSeconds(10) }), Lifetime, Time,
-            loggers.CreateLogger<RunExecutor>());
-        Service = new RunService(Chats.Object, Runs.Object, Registry, context, Executor, Time);
+        var options = Options.Create(Settings);
+        var generator = new RunGenerator(context, options, Time, loggers.CreateLogger<RunGenerator>());
+        Executor = new RunExecutor(Runs.Object, generator, options, Lifetime, Time, loggers.CreateLogger<RunExecutor>());
+        Service = new RunService(Chats.Object, Runs.Object, Keys.Object, Registry, context, Executor, options, Time);
         await Executor.StartAsync(None);
     }
 
@@ -90,6 +95,10 @@ public abstract class RunTestBase
 
     private protected static SendCommand Send(string message = "Hi", string? chatId = ChatId) => new() { UserId = UserId, ChatId = chatId, Message = message };
 
+    /// <summary>Sends and waits for the reply.</summary>
+    private protected async Task<RunResult?> SendAsync(SendCommand command, CancellationToken cancellationToken) =>
+        await Service.StartAsync(command, cancellationToken) is { } run ? await run.WaitAsync(cancellationToken) : null;
+
     private protected static ChatResponse Reply(string text) => new(new ChatMessage(ChatRole.Assistant, text))
     {
         FinishReason = ChatFinishReason.Stop,
@@ -97,8 +106,20 @@ public abstract class RunTestBase
     };
 
     /// <summary>How the model answers; it is given what it is sent.</summary>
-    private protected void Answers(Func<IReadOnlyList<ChatMessage>, CancellationToken, Task<ChatResponse>> answer) => Model
-        .Setup(c => c.GetResponseAsync(It.IsAny<IEnumerable<ChatMessage>>(), It.IsAny<ChatOptions>(), It.IsAny<CancellationToken>()))
+    private protected void Answers(Func<IReadOnlyList<ChatMessage>, CancellationToken, Task<ChatResponse>> answer)
+    {
+        Streams(Stream);
+
+        async IAsyncEnumerable<ChatResponseUpdate> Stream(IReadOnlyList<ChatMessage> messages, [EnumeratorCancellation] CancellationToken ct)
+        {
+            foreach (var update in (await answer(messages, ct)).ToChatResponseUpdates())
+                yield return update;
+        }
+    }
+
+    /// <summary>How the model answers, piece by piece; it is given what it is sent.</summary>
+    private protected void Streams(Func<IReadOnlyList<ChatMessage>, CancellationToken, IAsyncEnumerable<ChatResponseUpdate>> answer) => Model
+        .Setup(c => c.GetStreamingResponseAsync(It.IsAny<IEnumerable<ChatMessage>>(), It.IsAny<ChatOptions>(), It.IsAny<CancellationToken>()))
         .Returns((IEnumerable<ChatMessage> messages, ChatOptions _, CancellationToken ct) => answer([.. messages], ct));
 
     /// <summary>A model that answers nothing until it is cancelled.</summary>
@@ -109,7 +130,7 @@ public abstract class RunTestBase
     });
 
     /// <summary>What the database says of new runs, one after the other; the last answer goes on for ever.</summary>
-    private protected void AcceptsRuns(params AcceptedRun?[] answers)
+    private protected void AcceptsRuns(params RunAdmission[] answers)
     {
         var next = 0;
         Runs.Setup(r => r.StartAsync(It.IsAny<NewRun>(), It.IsAny<CancellationToken>()))

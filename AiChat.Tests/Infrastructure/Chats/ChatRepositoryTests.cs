@@ -17,7 +17,7 @@ public sealed class ChatRepositoryTests(Engine engine) : RepositoryTestBase(engi
             Metadata = """{"a":[1,2]}""",
         };
 
-        await Database.Chats.CreateAsync(chat, None);
+        await Database.Chats.CreateAsync(chat, key: null, None);
 
         Assert.That(await Database.Chats.GetAsync(Anna, "chat-1", None), Is.EqualTo(chat));
     }
@@ -98,7 +98,7 @@ public sealed class ChatRepositoryTests(Engine engine) : RepositoryTestBase(engi
     public async Task UpdateAsync_SomeFields_ChangesThemAndNothingElse()
     {
         var chat = NewChat("chat-1") with { Title = "Old", Model = "fast", SystemPrompt = "Be kind.", Metadata = "{}" };
-        await Database.Chats.CreateAsync(chat, None);
+        await Database.Chats.CreateAsync(chat, key: null, None);
 
         var changed = await Database.Chats.UpdateAsync(Anna, "chat-1", new ChatChanges { Title = "New", Model = null }, At(5), None);
 

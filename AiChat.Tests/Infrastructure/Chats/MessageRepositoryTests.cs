@@ -40,6 +40,7 @@ public sealed class MessageRepositoryTests(Engine engine) : RepositoryTestBase(e
                 Content = "Yes, 東京 😀.",
                 Status = MessageStatus.Completed,
                 Model = "oss",
+                RunId = "chat-1-run-1",
                 CreatedAt = At(1),
                 UpdatedAt = At(2),
             },
@@ -143,8 +144,6 @@ public sealed class MessageRepositoryTests(Engine engine) : RepositoryTestBase(e
     }
 
     [TestCase("status = 'failed'")]
-    [TestCase("status = 'cancelled'")]
-    [TestCase("status = 'incomplete'")]
     [TestCase("status = 'in_progress'")]
     [TestCase("content = ''")]
     [TestCase("role = 'system'")]

@@ -42,6 +42,7 @@ public abstract class RepositoryTestBase(Engine engine)
         AssistantMessageId = id + "-reply",
         Message = $"Question of {id}?",
         Alias = "fast",
+        Admission = new RunAdmissionRule(MostUnfinished: 1000),
         CreatedAt = At(at),
     };
 
@@ -82,7 +83,7 @@ public abstract class RepositoryTestBase(Engine engine)
     private protected async Task<Chat> CreateChatAsync(string id, string userId = Anna, int updatedAt = 0)
     {
         var chat = NewChat(id, userId, updatedAt);
-        await Database.Chats.CreateAsync(chat, None);
+        await Database.Chats.CreateAsync(chat, key: null, None);
         return chat;
     }
 

@@ -18,7 +18,7 @@ public sealed class RunRepositoryTests(Engine engine) : RepositoryTestBase(engin
     {
         var accepted = await Database.Runs.StartAsync(NewRun("run-1", ChatId), None);
 
-        Assert.That(accepted, Is.EqualTo(new AcceptedRun { UserSequence = 1, Status = RunStatus.InProgress }));
+        Assert.That(accepted, Is.EqualTo(new RunAdmission.Accepted(1, BusyWith: null)));
         Assert.That((await GetMessagesAsync()).Select(m => (m.Sequence, m.Id, m.Role, m.Content, m.Status)), Is.EqualTo(new[]
         {
             (1, "run-1-question", MessageRole.User, "Question of run-1?", MessageStatus.Completed),
@@ -59,18 +59,18 @@ public sealed class RunRepositoryTests(Engine engine) : RepositoryTestBase(engin
         var accepted = await Database.Runs.StartAsync(NewRun("run-1", "chat-2", at: 3) with { NewChat = chat }, None);
 
         var page = await Database.Chats.ListAsync(Anna, 10, after: null, None);
-        Assert.That(accepted!.Value.UserSequence, Is.EqualTo(1));
+        Assert.That(accepted, Is.EqualTo(new RunAdmission.Accepted(1, BusyWith: null)));
         Assert.That(page.Chats[0], Is.EqualTo(chat with { MessageCount = 2 }));
         Assert.That(page.Total, Is.EqualTo(2));
     }
 
     [TestCase("chat-2", Anna)]
     [TestCase(ChatId, Bob)]
-    public async Task StartAsync_ChatThatIsNotTheUsers_IsNullAndStoresNothing(string chatId, string userId)
+    public async Task StartAsync_ChatThatIsNotTheUsers_SaysSoAndStoresNothing(string chatId, string userId)
     {
         var accepted = await Database.Runs.StartAsync(NewRun("run-1", chatId) with { UserId = userId }, None);
 
-        Assert.That(accepted, Is.Null);
+        Assert.That(accepted, Is.EqualTo(new RunAdmission.NoSuchChat()));
         Assert.That(await Database.QuerySingleAsync<int>("select (select count(*) from messages) + (select count(*) from runs)"), Is.Zero);
         Assert.That((await Database.Chats.GetAsync(Anna, ChatId, None))!.MessageCount, Is.Zero);
     }
@@ -83,7 +83,7 @@ public sealed class RunRepositoryTests(Engine engine) : RepositoryTestBase(engin
         var accepted = await Database.Runs.StartAsync(NewRun("run-2", ChatId), None);
 
         var run = await GetRunAsync("run-2");
-        Assert.That(accepted, Is.EqualTo(new AcceptedRun { UserSequence = 3, Status = RunStatus.Queued }));
+        Assert.That(accepted, Is.EqualTo(new RunAdmission.Accepted(3, BusyWith: "run-1")));
         Assert.That((run.Status, run.StartedAt), Is.EqualTo(("queued", (long?)null)));
     }
 
@@ -103,8 +103,8 @@ public sealed class RunRepositoryTests(Engine engine) : RepositoryTestBase(engin
     {
         var accepted = await Task.WhenAll(Enumerable.Range(0, 100).Select(i => Database.Runs.StartAsync(NewRun($"run-{i}", ChatId), None)));
 
-        Assert.That(accepted.Select(a => a!.Value.UserSequence), Is.EqualTo(Enumerable.Range(0, 100).Select(i => (2 * i) + 1)));
-        Assert.That(accepted.Count(a => a!.Value.Status == RunStatus.InProgress), Is.EqualTo(1));
+        Assert.That(accepted.Select(a => ((RunAdmission.Accepted)a).UserSequence), Is.EqualTo(Enumerable.Range(0, 100).Select(i => (2 * i) + 1)));
+        Assert.That(accepted.Count(a => ((RunAdmission.Accepted)a).BusyWith is null), Is.EqualTo(1));
         Assert.That((await GetMessagesAsync()).Select(m => m.Sequence), Is.EqualTo(Enumerable.Range(1, 200)));
     }
 
@@ -203,7 +203,7 @@ public sealed class RunRepositoryTests(Engine engine) : RepositoryTestBase(engin
 
         Assert.That((first.Next, second.Next, third.Next), Is.EqualTo(((NextRun?)new NextRun("run-b", 3), (NextRun?)new NextRun("run-a", 5), (NextRun?)null)));
         Assert.That((begun.Status, begun.StartedAt), Is.EqualTo(("in_progress", (long?)Ms(10))));
-        Assert.That(next!.Value.Status, Is.EqualTo(RunStatus.InProgress));
+        Assert.That(next, Is.EqualTo(new RunAdmission.Accepted(7, BusyWith: null)));
     }
 
     [Test]
@@ -268,7 +268,7 @@ public sealed class RunRepositoryTests(Engine engine) : RepositoryTestBase(engin
         {
             Assert.That(settled, Is.EqualTo(3));
             Assert.That((run.Status, run.ErrorCode, run.CompletedAt), Is.EqualTo(("incomplete", "run_interrupted", (long?)Ms(60))));
-            Assert.That(next, Is.EqualTo(new AcceptedRun { UserSequence = 5, Status = RunStatus.InProgress }));
+            Assert.That(next, Is.EqualTo(new RunAdmission.Accepted(5, BusyWith: null)));
             Assert.That((await GetMessagesAsync()).Select(m => (m.Sequence, m.Status)), Is.EqualTo(new[]
             {
                 (1, MessageStatus.Completed), (2, MessageStatus.Incomplete), (3, MessageStatus.Completed), (4, MessageStatus.Incomplete),

@@ -41,7 +41,8 @@ public sealed partial class QueryPlanTests
         Assert.Multiple(() =>
         {
             Assert.That(plan, Has.None.Contains("TEMP B-TREE"), "sorts");
-            // The index of unfinished runs holds what is running now and nothing else; constants are the rows of an insert.
+            // The index of unfinished runs holds what is running now and nothing else, that of seams what crashes left; constants are the rows
+            // of an insert.
             Assert.That(plan.Where(step => step.StartsWith("SCAN", StringComparison.Ordinal) && !HarmlessScan().IsMatch(step)), Is.Empty, "scans");
         });
     }
@@ -107,7 +108,7 @@ public sealed partial class QueryPlanTests
         Assert.That(runs.Select(r => r.ToArray()), Is.All.EqualTo(new[] { 5 }).Or.EqualTo(new[] { 10 }));
     }
 
-    [GeneratedRegex(@"^SCAN (TABLE )?runs USING (COVERING )?INDEX runs_unfinished|CONSTANT ROW")]
+    [GeneratedRegex(@"^SCAN (TABLE )?runs USING (COVERING )?INDEX runs_unfinished|^SCAN run_events AS e USING (COVERING )?INDEX run_events_seams|CONSTANT ROW")]
     private static partial Regex HarmlessScan();
 
     [GeneratedRegex(@"@\w+")]
@@ -153,7 +154,7 @@ public sealed partial class QueryPlanTests
         var ids = (Short: Guid.NewGuid().ToString(), Long: Guid.NewGuid().ToString());
         foreach (var (id, turns) in new[] { (ids.Short, 5), (ids.Long, 500) })
         {
-            await database.Chats.CreateAsync(new Chat { Id = id, UserId = "anna", CreatedAt = default, UpdatedAt = default }, CancellationToken.None);
+            await database.Chats.CreateAsync(new Chat { Id = id, UserId = "anna", CreatedAt = default, UpdatedAt = default }, null, CancellationToken.None);
             for (var i = 0; i < turns; i++)
                 await AddTurnAsync(id, (2 * i) + 1);
         }

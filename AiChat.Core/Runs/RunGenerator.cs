@@ -1,0 +1,239 @@
+using System.Text;
+using AiChat.Core.Errors;
+using AiChat.Core.Memory;
+using AiChat.Core.Models;
+using Microsoft.Extensions.AI;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace AiChat.Core.Runs;
+
+/// <summary>Asks the model and writes what it says into the run's log.</summary>
+public sealed partial class RunGenerator(
+    ContextBuilder context, IOptions<RunOptions> options, TimeProvider time, ILogger<RunGenerator> logger)
+{
+    /// <summary>UTF-16 code units that may come in one go before the followers are woken.</summary>
+    private const int LongestSilence = 16 * 1024;
+
+    /// <summary>The end of the run, whatever it is; nothing is thrown. The log gets no text any more.</summary>
+    public async Task<RunResult> GenerateAsync(ActiveRun run)
+    {
+        var reply = new Reply();
+        try
+        {
+            run.Stopped.ThrowIfCancellationRequested();
+            run.StopAfter(options.Value.MaxDuration);
+            await GenerateAsync(run, reply);
+            run.Candidate.Report(null);
+            return End(run, RunStatus.Completed, null, reply);
+        }
+        catch (ProviderException failure)
+        {
+            run.Candidate.Report(failure.Error == ProviderError.Rejected ? null : failure.Error);
+            LogProviderFailed(run.Run.Id, failure.Provider, run.Candidate.Model, failure.Error, failure.Message);
+            return EndBroken(run, RunError.From(failure), reply);
+        }
+        catch (OperationCanceledException) when (run.Stopped.IsCancellationRequested)
+        {
+            return EndStopped(run, reply);
+        }
+        catch (UnavailableException failure)
+        {
+            return EndBroken(run, new RunError(failure.Code, failure.Message, failure.RetryAfter), reply);
+        }
+        catch (Exception failure)
+        {
+            LogDefect(failure, run.Run.Id);
+            return EndBroken(run, RunError.ForDefect(), reply);
+        }
+    }
+
+    /// <summary>The end of a run that gets no reply.</summary>
+    public RunResult End(ActiveRun run, RunStatus status, RunError? error) => End(run, status, error, new Reply());
+
+    private async Task GenerateAsync(ActiveRun run, Reply reply)
+    {
+        // What an earlier process got of the reply before it died.
+        var prefix = run.Log.GetText();
+        reply.Prompt = await context.BuildAsync(ToPromptRequest(run, prefix), run.Stopped);
+        var messages = prefix.Length == 0
+            ? reply.Prompt.Messages
+            : [.. reply.Prompt.Messages, new ChatMessage(ChatRole.Assistant, prefix)];
+        reply.BytesLeft = ((long)options.Value.MaxReplyTokens * TokenEstimator.BytesPerToken) - Encoding.UTF8.GetByteCount(prefix);
+
+        var updates = run.Candidate.Client.GetStreamingResponseAsync(messages, ToChatOptions(run.Run), run.Stopped).GetAsyncEnumerator(run.Stopped);
+        await using (updates.ConfigureAwait(false))
+        {
+            while (true)
+            {
+                var next = updates.MoveNextAsync();
+                // What has come is shown before more is waited for; what comes in one piece is shown in one.
+                if (reply.Unpublished > 0 && (!next.IsCompleted || reply.Unpublished > LongestSilence))
+                {
+                    reply.Unpublished = 0;
+                    run.Log.Publish();
+                }
+
+                if (!await next)
+                    break;
+                if (!Take(run, reply, updates.Current))
+                    break;
+            }
+        }
+
+        if (run.Log.Length == 0)
+            throw new ProviderException(run.Candidate.Provider, ProviderError.InvalidResponse, "The reply has no text.");
+    }
+
+    /// <summary>False when the reply is as long as it may be.</summary>
+    private bool Take(ActiveRun run, Reply reply, ChatResponseUpdate update)
+    {
+        reply.FinishReason = update.FinishReason ?? reply.FinishReason;
+        foreach (var content in update.Contents)
+        {
+            if (content is UsageContent usage)
+                reply.Usage = usage.Details;
+            else if (content is TextContent { Text: { Length: > 0 } text } && !Append(run, reply, text))
+                return false;
+        }
+
+        return true;
+    }
+
+    private bool Append(ActiveRun run, Reply reply, string text)
+    {
+        run.FirstTokenAt ??= time.GetUtcNow();
+        var bytes = Encoding.UTF8.GetByteCount(text);
+        var isTooLong = bytes > reply.BytesLeft;
+        if (isTooLong)
+        {
+            text = Cut(text, reply.BytesLeft);
+            reply.FinishReason = ChatFinishReason.Length;
+            LogCut(run.Run.Id, options.Value.MaxReplyTokens);
+        }
+
+        reply.BytesLeft -= bytes;
+        reply.Unpublished += text.Length;
+        run.Log.Append(text);
+        return !isTooLong;
+    }
+
+    /// <summary>As many whole characters as fit into so many bytes of UTF-8.</summary>
+    private static string Cut(string text, long bytes)
+    {
+        var length = 0;
+        foreach (var rune in text.EnumerateRunes())
+        {
+            bytes -= rune.Utf8SequenceLength;
+            if (bytes < 0)
+                break;
+            length += rune.Utf16SequenceLength;
+        }
+
+        return text[..length];
+    }
+
+    private PromptRequest ToPromptRequest(ActiveRun run, string prefix) => new()
+    {
+        UserId = run.Run.UserId,
+        ChatId = run.Run.ChatId,
+        Message = run.Run.Message,
+        Sequence = run.UserSequence,
+        SystemPrompt = run.SystemPrompt,
+        BudgetTokens = context.GetBudget(run.Candidate, run.Run.MaxTokens) - (prefix.Length == 0 ? 0 : TokenEstimator.CountMessage(prefix)),
+    };
+
+    private ChatOptions ToChatOptions(NewRun run) => new()
+    {
+        Temperature = (float?)run.Temperature,
+        MaxOutputTokens = run.MaxTokens is { } asked ? Math.Min(asked, options.Value.MaxReplyTokens) : null,
+    };
+
+    private RunResult EndStopped(ActiveRun run, Reply reply)
+    {
+        switch (run.StopReason)
+        {
+            case RunStopReason.Cancelled:
+                return End(run, RunStatus.Cancelled, RunError.ForCancel(), reply);
+            case RunStopReason.ChatDeleted:
+                return End(run, RunStatus.Cancelled, RunError.ForDeletedChat(), reply);
+            case RunStopReason.Shutdown:
+                LogInterrupted(run.Run.Id);
+                return End(run, RunStatus.Incomplete, RunError.ForShutdown(), reply);
+            default:
+                LogTimeout(run.Run.Id, options.Value.MaxDuration);
+                return EndBroken(run, RunError.ForTimeout(), reply);
+        }
+    }
+
+    /// <summary>What was shown is kept: a run that has text is incomplete, not failed.</summary>
+    private RunResult EndBroken(ActiveRun run, RunError error, Reply reply) =>
+        End(run, run.Log.Length == 0 ? RunStatus.Failed : RunStatus.Incomplete, error, reply);
+
+    private RunResult End(ActiveRun run, RunStatus status, RunError? error, Reply reply)
+    {
+        var lastSequence = run.Log.Close();
+        var text = run.Log.GetText();
+        return new RunResult
+        {
+            RunId = run.Run.Id,
+            ChatId = run.Run.ChatId,
+            UserMessageId = run.Run.UserMessageId,
+            AssistantMessageId = run.Run.AssistantMessageId,
+            AssistantSequence = run.UserSequence + 1,
+            Status = status,
+            Reply = text,
+            Provider = run.Candidate.Provider,
+            Model = run.Candidate.Model,
+            Usage = ToUsage(status, reply, text),
+            FinishReason = status == RunStatus.Completed ? reply.FinishReason?.Value ?? ChatFinishReason.Stop.Value : null,
+            Error = error,
+            Receipt = reply.Prompt?.Receipt,
+            FirstTokenAt = run.FirstTokenAt,
+            CompletedAt = time.GetUtcNow(),
+            LastSequence = lastSequence,
+            HasFlushed = run.Log.HasFlushed,
+        };
+    }
+
+    /// <summary>As the provider reported it; else estimated, unless nothing was used: no prompt was sent, or it was refused.</summary>
+    private static RunUsage? ToUsage(RunStatus status, Reply reply, string text)
+    {
+        if (reply.Usage is { InputTokenCount: { } input, OutputTokenCount: { } output })
+            return new RunUsage((int)input, (int)output);
+        return reply.Prompt is null || status == RunStatus.Failed
+            ? null
+            : new RunUsage(reply.Prompt.Receipt.PromptTokens, TokenEstimator.Count(text), IsEstimated: true);
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Run {RunId} failed: {Provider}, {Model}: {ProviderError}, {Reason}")]
+    private partial void LogProviderFailed(string runId, string provider, string model, ProviderError providerError, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Run {RunId} was stopped by the shutdown")]
+    private partial void LogInterrupted(string runId);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Run {RunId} was stopped: it took longer than Runs:MaxDuration, {MaxDuration}")]
+    private partial void LogTimeout(string runId, TimeSpan maxDuration);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The reply of run {RunId} was cut: it is longer than Runs:MaxReplyTokens, {MaxReplyTokens}")]
+    private partial void LogCut(string runId, int maxReplyTokens);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Run {RunId} failed because of a defect")]
+    private partial void LogDefect(Exception failure, string runId);
+
+    /// <summary>What is known of a reply beside its text.</summary>
+    private sealed class Reply
+    {
+        public Prompt? Prompt { get; set; }
+
+        public UsageDetails? Usage { get; set; }
+
+        public ChatFinishReason? FinishReason { get; set; }
+
+        /// <summary>Bytes of UTF-8 it may still grow by.</summary>
+        public long BytesLeft { get; set; }
+
+        /// <summary>UTF-16 code units the followers were not woken for yet.</summary>
+        public int Unpublished { get; set; }
+    }
+}

@@ -1,0 +1,40 @@
+namespace AiChat.Core.Runs;
+
+/// <summary>A run to wait for or to follow, whether it goes on or has ended long ago.</summary>
+public sealed class RunHandle
+{
+    private readonly RunLog log;
+
+    internal RunHandle(ActiveRun run, bool isReplay = false)
+    {
+        (RunId, log, Completion, IsReplay) = (run.Run.Id, run.Log, run.Completion, isReplay);
+    }
+
+    internal RunHandle(string runId, RunLog log, RunResult result, bool isReplay)
+    {
+        (RunId, this.log, Completion, IsReplay) = (runId, log, Task.FromResult(result), isReplay);
+    }
+
+    public string RunId { get; }
+
+    /// <summary>Whether the request that asked for it had been accepted before, under the same key.</summary>
+    public bool IsReplay { get; }
+
+    /// <inheritdoc cref="ActiveRun.Completion"/>
+    public Task<RunResult> Completion { get; }
+
+    /// <summary>The reply. Cancelling ends the wait, not the run.</summary>
+    /// <exception cref="RunFailedException">The run ended without a whole reply.</exception>
+    /// <exception cref="Errors.UnavailableException">The end cannot be stored right now.</exception>
+    public async Task<RunResult> WaitAsync(CancellationToken cancellationToken)
+    {
+        var result = await Completion.WaitAsync(cancellationToken);
+        return result.Error is null ? result : throw new RunFailedException(result, result.Error);
+    }
+
+    /// <inheritdoc cref="RunLog.FollowAsync"/>
+    public IAsyncEnumerable<RunEvent> FollowAsync(long after, CancellationToken cancellationToken) => log.FollowAsync(after, cancellationToken);
+
+    /// <inheritdoc cref="RunLog.IsAtEnd"/>
+    public bool IsAtEnd(long after) => log.IsAtEnd(after);
+}

@@ -1,0 +1,348 @@
+using System.Runtime.CompilerServices;
+using System.Text;
+
+namespace AiChat.Core.Runs;
+
+/// <summary>
+/// The events of one run: its text, with a few marks in it. Nobody is handed an event any other way. Followers read it from wherever they
+/// are, as fast as they can, and a slow one gets more text at once instead of a queue of its own. Safe to use from many threads; one of
+/// them writes.
+/// </summary>
+public sealed class RunLog
+{
+    /// <summary>
+    /// Positions that are left out where a process died: beyond what was stored it may have shown text that is lost, and a position of
+    /// that text must not mean something else now. More than any reply is long.
+    /// </summary>
+    public const long CrashGap = 1L << 24;
+
+    /// <summary>How often a follower is told that nothing happens; the silence is never longer than twice this.</summary>
+    public static readonly TimeSpan KeepAliveInterval = TimeSpan.FromSeconds(7);
+
+    /// <summary>UTF-16 code units of one delta: what a slow follower can make the server hold.</summary>
+    private const int LongestDelta = 8 * 1024;
+
+    private readonly Lock gate = new();
+    private readonly RunStarted started;
+    private readonly TimeProvider time;
+    private readonly StringBuilder text = new();
+    private readonly List<RunContinued> seams = [];
+    private Follower[] followers = [];
+    private RunEnded? end;
+    private char? halfCharacter;
+    private int flushed;
+    private bool isFlushing;
+    private bool isClosed;
+    private bool isBroken;
+    private bool isCondensed;
+
+    public RunLog(RunStarted started, TimeProvider time) => (this.started, this.time) = (started, time);
+
+    /// <summary>UTF-16 code units of the reply so far.</summary>
+    public int Length
+    {
+        get
+        {
+            lock (gate)
+                return text.Length;
+        }
+    }
+
+    /// <summary>Whether some of the text is in the database already, or on its way there.</summary>
+    public bool HasFlushed
+    {
+        get
+        {
+            lock (gate)
+                return isFlushing || flushed > 0;
+        }
+    }
+
+    /// <summary>The log of a run as the database has it.</summary>
+    /// <param name="started">How the log begins.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="text">The reply as far as it was stored.</param>
+    /// <param name="seams">Where later attempts took over.</param>
+    /// <param name="result">The end; null for a run that is about to go on.</param>
+    /// <param name="isCondensed">Whether only the whole text is left of it, and not its steps.</param>
+    public static RunLog Restore(
+        RunStarted started, TimeProvider time, string text, IEnumerable<RunContinued> seams, RunResult? result, bool isCondensed = false)
+    {
+        var log = new RunLog(started, time) { flushed = text.Length, isCondensed = isCondensed };
+        log.text.Append(text);
+        log.seams.AddRange(seams);
+        if (result is not null)
+            log.end = new RunEnded(result.LastSequence ?? log.GetSequence(text.Length) + 1, result);
+        return log;
+    }
+
+    public string GetText()
+    {
+        lock (gate)
+            return text.ToString();
+    }
+
+    /// <summary>Adds text; followers see it with the next <see cref="Publish"/> or when they look.</summary>
+    public void Append(string piece)
+    {
+        lock (gate)
+        {
+            if (halfCharacter is null && piece.AsSpan().IndexOfAnyInRange('\ud800', '\udfff') < 0 && !piece.Contains('\0'))
+                text.Append(piece);
+            else
+                AppendCleaned(piece);
+        }
+    }
+
+    /// <summary>Wakes the followers.</summary>
+    public void Publish()
+    {
+        var current = Volatile.Read(ref followers);
+        if (current.Length == 0)
+            return;
+        for (var i = 1; i < current.Length; i++)
+            current[i].Signal.Set();
+        // Most runs have one follower, the request that brought it: it goes on right here, and nobody has to be woken.
+        current[0].Signal.Set(isInline: true);
+    }
+
+    /// <summary>Where the end will be, once it is stored. No text may come any more.</summary>
+    public long Close()
+    {
+        lock (gate)
+        {
+            if (halfCharacter is not null)
+                text.Append(Rune.ReplacementChar.ToString());
+            halfCharacter = null;
+            isClosed = true;
+            return GetSequence(text.Length) + 1;
+        }
+    }
+
+    /// <summary>Shows the end, which is stored by now.</summary>
+    public void End(RunResult result)
+    {
+        lock (gate)
+            end = new RunEnded(result.LastSequence!.Value, result);
+        Publish();
+    }
+
+    /// <summary>Lets the followers go without an end: it could not be stored, and the next process settles the run.</summary>
+    public void Break()
+    {
+        lock (gate)
+            isBroken = true;
+        Publish();
+    }
+
+    /// <summary>The text that is not in the database yet, to be stored now; null when all of it is, or will be with the end.</summary>
+    public RunText? GetUnflushed()
+    {
+        lock (gate)
+        {
+            if (isClosed || text.Length == flushed)
+                return null;
+            isFlushing = true;
+            return new RunText(started.RunId, GetSequence(text.Length), flushed, text.ToString(flushed, text.Length - flushed));
+        }
+    }
+
+    public void SetFlushed(RunText stored)
+    {
+        lock (gate)
+            flushed = stored.Offset + stored.Text.Length;
+    }
+
+    /// <summary>
+    /// Every event behind the position, then each new one as it comes, up to the end. Ends early, without one, when the process can no
+    /// longer store it. Silence is filled with <see cref="KeepAlive"/>.
+    /// </summary>
+    /// <param name="after">The position of the last event seen; 0 for none.</param>
+    /// <param name="cancellationToken">Ends the following, never the run.</param>
+    public async IAsyncEnumerable<RunEvent> FollowAsync(long after, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        using var follower = new Follower(this, cancellationToken);
+        // Attached first, so that nothing falls between what is read now and what comes.
+        var cursor = Locate(after);
+        while (true)
+        {
+            while (Read(ref cursor) is { } next)
+            {
+                follower.HasNews = true;
+                yield return next;
+            }
+
+            if (IsOver(cursor))
+                yield break;
+            if (follower.TakeKeepAlive())
+                yield return KeepAlive.Instance;
+            await follower.Signal.WaitAsync();
+            cancellationToken.ThrowIfCancellationRequested();
+        }
+    }
+
+    /// <summary>Whether a follower at this position has seen the end.</summary>
+    public bool IsAtEnd(long after)
+    {
+        lock (gate)
+            return after == end?.Sequence;
+    }
+
+    /// <summary>Pieces that end inside a character wait for the rest of it; what is no character at all becomes U+FFFD.</summary>
+    private void AppendCleaned(string piece)
+    {
+        var whole = halfCharacter is { } first ? first + piece : piece;
+        halfCharacter = whole.Length > 0 && char.IsHighSurrogate(whole[^1]) ? whole[^1] : null;
+        if (halfCharacter is not null)
+            whole = whole[..^1];
+        foreach (var rune in whole.EnumerateRunes())
+            text.Append((rune.Value == 0 ? Rune.ReplacementChar : rune).ToString());
+    }
+
+    private long GetSequence(int offset) =>
+        seams.Count == 0 ? started.Sequence + offset : seams[^1].Sequence + (offset - seams[^1].Offset);
+
+    private Cursor Locate(long after)
+    {
+        lock (gate)
+        {
+            if (after < started.Sequence)
+                return new Cursor { IsBeforeStart = true };
+
+            var passed = seams.Count(s => s.Sequence <= after);
+            var (mark, markOffset) = passed == 0 ? (started.Sequence, 0) : (seams[passed - 1].Sequence, seams[passed - 1].Offset);
+            var offset = markOffset + (after - mark);
+            if (after == end?.Sequence)
+                return new Cursor { Offset = text.Length, Seams = seams.Count, IsAfterEnd = true };
+            // Nowhere: behind what a crash left of the text, or behind everything.
+            return offset > GetLimit(passed)
+                ? new Cursor { IsLost = true }
+                : new Cursor { Offset = (int)offset, Seams = passed };
+        }
+    }
+
+    private bool IsOver(Cursor cursor)
+    {
+        lock (gate)
+            return cursor.IsAfterEnd || isBroken;
+    }
+
+    /// <summary>The next event at the cursor; null when there is none, yet or ever.</summary>
+    private RunEvent? Read(ref Cursor cursor)
+    {
+        lock (gate)
+        {
+            if (cursor.IsAfterEnd)
+                return null;
+            if (cursor.IsBeforeStart)
+            {
+                cursor.IsBeforeStart = false;
+                return started;
+            }
+
+            if (cursor.IsLost || (isCondensed && cursor.Offset < text.Length))
+            {
+                cursor = new Cursor { Offset = text.Length, Seams = seams.Count };
+                return new RunSnapshot(GetSequence(text.Length), text.ToString());
+            }
+
+            if (cursor.Offset < GetLimit(cursor.Seams))
+                return ReadText(ref cursor);
+            if (cursor.Seams < seams.Count)
+                return seams[cursor.Seams++];
+
+            cursor.IsAfterEnd = end is not null;
+            return end;
+        }
+    }
+
+    private MessageDelta ReadText(ref Cursor cursor)
+    {
+        var length = Math.Min(GetLimit(cursor.Seams) - cursor.Offset, LongestDelta);
+        if (length == LongestDelta && char.IsHighSurrogate(text[cursor.Offset + length - 1]))
+            length--;
+        var offset = cursor.Offset;
+        cursor.Offset += length;
+        var (mark, markOffset) = cursor.Seams == 0 ? (started.Sequence, 0) : (seams[cursor.Seams - 1].Sequence, seams[cursor.Seams - 1].Offset);
+        return new MessageDelta(mark + (cursor.Offset - markOffset), offset, text.ToString(offset, length));
+    }
+
+    /// <summary>Where the text ends that stands between this mark and the next one.</summary>
+    private int GetLimit(int passedSeams) => passedSeams < seams.Count ? seams[passedSeams].Offset : text.Length;
+
+    private void Attach(Follower follower)
+    {
+        lock (gate)
+            followers = [.. followers, follower];
+    }
+
+    private void Detach(Follower follower)
+    {
+        lock (gate)
+            followers = Array.FindAll(followers, f => f != follower);
+    }
+
+    private struct Cursor
+    {
+        public int Offset;
+        public int Seams;
+        public bool IsBeforeStart;
+        public bool IsLost;
+        public bool IsAfterEnd;
+    }
+
+    /// <summary>Whoever waits for news of the log.</summary>
+    private sealed class Follower : IDisposable
+    {
+        private readonly RunLog log;
+        private readonly ITimer timer;
+        private readonly CancellationTokenRegistration cancellation;
+        private volatile bool isKeepAliveDue;
+
+        public Follower(RunLog log, CancellationToken cancellationToken)
+        {
+            this.log = log;
+            cancellation = cancellationToken.UnsafeRegister(static f => ((Follower)f!).Signal.Set(), this);
+            timer = log.time.CreateTimer(static f => ((Follower)f!).Tick(), this, KeepAliveInterval, KeepAliveInterval);
+            log.Attach(this);
+        }
+
+        public RunSignal Signal { get; } = new();
+
+        /// <summary>Whether an event went out since the last tick.</summary>
+        public bool HasNews { get; set; }
+
+        public bool TakeKeepAlive()
+        {
+            var isDue = isKeepAliveDue;
+            isKeepAliveDue = false;
+            return isDue;
+        }
+
+        public void Dispose()
+        {
+            log.Detach(this);
+            timer.Dispose();
+            cancellation.Dispose();
+        }
+
+        private void Tick()
+        {
+            if (HasNews)
+            {
+                HasNews = false;
+                return;
+            }
+
+            isKeepAliveDue = true;
+            Signal.Set(isInline: true);
+        }
+    }
+}
+
+/// <summary>A piece of a run's text on its way into the database.</summary>
+/// <param name="RunId">The run.</param>
+/// <param name="Sequence">The position behind the text.</param>
+/// <param name="Offset">How much of the reply came before, in UTF-16 code units.</param>
+/// <param name="Text">The text.</param>
+public sealed record RunText(string RunId, long Sequence, int Offset, string Text);

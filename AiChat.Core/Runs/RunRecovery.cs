@@ -1,0 +1,57 @@
+using AiChat.Core.Models;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace AiChat.Core.Runs;
+
+/// <summary>At the start: settles, or goes on with, the runs a process before this one left unfinished.</summary>
+public sealed partial class RunRecovery(
+    IRunRepository runs, RunExecutor executor, ModelRegistry models, IOptions<RunOptions> options, TimeProvider time, ILogger<RunRecovery> logger)
+    : IHostedService
+{
+    public Task StartAsync(CancellationToken cancellationToken) =>
+        options.Value.OnRestart == OnRestart.Continue ? ContinueAsync(cancellationToken) : SettleAsync(cancellationToken);
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    private async Task SettleAsync(CancellationToken cancellationToken)
+    {
+        var settled = await runs.SettleUnfinishedAsync(time.GetUtcNow(), cancellationToken);
+        if (settled > 0)
+            LogSettled(settled);
+    }
+
+    private async Task ContinueAsync(CancellationToken cancellationToken)
+    {
+        var interrupted = await runs.ContinueUnfinishedAsync(time.GetUtcNow(), cancellationToken);
+        if (interrupted.Count > 0)
+            LogContinued(interrupted.Count);
+
+        // All are known before the first begins: its end may begin the next.
+        var restored = interrupted.Select(i => (Run: Restore(i), i.Run.UserSequence, i.Run.Status)).ToList();
+        foreach (var (run, userSequence, status) in restored.Where(r => executor.TryRegister(r.Run)))
+        {
+            if (status == RunStatus.Queued)
+                executor.Queue(run, userSequence);
+        }
+
+        foreach (var (run, userSequence, _) in restored.Where(r => r.Status == RunStatus.InProgress))
+            executor.Begin(run, userSequence);
+    }
+
+    private ActiveRun Restore(InterruptedRun interrupted)
+    {
+        var stored = interrupted.Run;
+        // An alias that was taken out of the configuration meanwhile: the default one answers.
+        var candidate = (models.Find(stored.Alias) ?? models.Get(ModelsOptions.DefaultAlias)).Active;
+        var log = RunLog.Restore(stored.ToStarted(candidate.Provider, candidate.Model), time, stored.Reply, stored.Seams, result: null);
+        return new ActiveRun(stored.ToNewRun(interrupted.UserId, interrupted.Question), interrupted.Question.SystemPrompt, candidate, log, time);
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Count} replies were unfinished when the last process ended; they are marked incomplete")]
+    private partial void LogSettled(int count);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Count} replies were unfinished when the last process ended; they go on")]
+    private partial void LogContinued(int count);
+}

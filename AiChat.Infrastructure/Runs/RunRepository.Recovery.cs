@@ -1,0 +1,158 @@
+using System.Data.Common;
+using System.Text;
+using AiChat.Core.Runs;
+using AiChat.Infrastructure.Chats;
+using AiChat.Infrastructure.Persistence;
+using Dapper;
+
+namespace AiChat.Infrastructure.Runs;
+
+/// <summary>What a process that died left behind.</summary>
+public sealed partial class RunRepository
+{
+    private const string UnfinishedSql = """
+        select runs.id, runs.chat_id, runs.user_id, user_message_id, assistant_message_id, user_sequence, alias, temperature, max_tokens,
+          runs.status, attempt, first_sequence, runs.created_at, started_at, messages.content as message, chats.system_prompt
+        from runs
+        join messages on messages.chat_id = runs.chat_id and messages.sequence = runs.user_sequence
+        join chats on chats.id = runs.chat_id
+        where completed_at is null
+        order by runs.chat_id, user_sequence
+        """;
+
+    private const string FlushedTextSql = "select text from run_events where run_id = @RunId and event = 'message.delta' order by sequence";
+
+    private const string SettleMessageSql = """
+        update messages set content = @Reply, status = 'incomplete', updated_at = @Now
+        where chat_id = @ChatId and sequence = @UserSequence + 1
+        """;
+
+    private const string SettleRunSql = """
+        update runs set status = 'incomplete', error_code = @ErrorCode, error_message = @ErrorMessage, last_sequence = @LastSequence, completed_at = @Now
+        where id = @RunId
+        """;
+
+    private const string FreeChatsSql = """
+        update chats set active_run_id = null where id in (select chat_id from runs where completed_at is null)
+        """;
+
+    public Task<int> SettleUnfinishedAsync(DateTimeOffset now, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
+    {
+        var unfinished = (await connection.QueryAsync<UnfinishedRow>(Statement.Of(UnfinishedSql))).AsList();
+        await connection.ExecuteAsync(Statement.Of(FreeChatsSql));
+        var error = RunError.ForShutdown();
+        foreach (var run in unfinished)
+        {
+            var flushed = await ReadFlushedAsync(connection, run);
+            await connection.ExecuteAsync(Statement.Of(SettleMessageSql, new { flushed.Reply, Now = now, run.ChatId, run.UserSequence }));
+            await connection.ExecuteAsync(Statement.Of(SettleRunSql, new
+            {
+                RunId = run.Id,
+                ErrorCode = error.Code,
+                ErrorMessage = error.Message,
+                LastSequence = flushed.NextSequence,
+                Now = now,
+            }));
+            await connection.ExecuteAsync(Statement.Of(DeleteTextSql, new { RunId = run.Id }));
+        }
+
+        return unfinished.Count;
+    });
+
+    private const string KeepInterruptedSql = """
+        insert into run_attempts (run_id, attempt, status, error_code, error_message, reply, started_at, completed_at)
+        values (@RunId, @Attempt, 'incomplete', @ErrorCode, @ErrorMessage, @Reply, @StartedAt, @Now)
+        """;
+
+    private const string ContinueRunSql = "update runs set attempt = @Attempt, started_at = @Now where id = @RunId";
+
+    private const string InsertSeamSql = """
+        insert into run_events (run_id, sequence, event, text_offset, text, attempt)
+        values (@RunId, @Sequence, 'run.continued', @Offset, '', @Attempt)
+        """;
+
+    public Task<IReadOnlyList<InterruptedRun>> ContinueUnfinishedAsync(DateTimeOffset now, CancellationToken cancellationToken) =>
+        database.WriteAsync(async connection =>
+        {
+            var interrupted = new List<InterruptedRun>();
+            foreach (var run in (await connection.QueryAsync<UnfinishedRow>(Statement.Of(UnfinishedSql))).AsList())
+                interrupted.Add(run.Status == StoredNames.InProgress ? await ContinueAsync(connection, run, now) : run.ToInterrupted(run.Attempt, "", []));
+            return (IReadOnlyList<InterruptedRun>)interrupted;
+        });
+
+    private static async Task<InterruptedRun> ContinueAsync(DbConnection connection, UnfinishedRow run, DateTimeOffset now)
+    {
+        var flushed = await ReadFlushedAsync(connection, run);
+        var seam = new RunContinued(flushed.NextSequence, flushed.Reply.Length, run.Attempt + 1);
+        var error = RunError.ForShutdown();
+        await connection.ExecuteAsync(Statement.Of(KeepInterruptedSql, new
+        {
+            RunId = run.Id,
+            run.Attempt,
+            ErrorCode = error.Code,
+            ErrorMessage = error.Message,
+            flushed.Reply,
+            run.StartedAt,
+            Now = now,
+        }));
+        await connection.ExecuteAsync(Statement.Of(ContinueRunSql, new { RunId = run.Id, seam.Attempt, Now = now }));
+        await connection.ExecuteAsync(Statement.Of(InsertSeamSql, new { RunId = run.Id, seam.Sequence, seam.Offset, seam.Attempt }));
+        return run.ToInterrupted(seam.Attempt, flushed.Reply, [.. flushed.Seams, seam]);
+    }
+
+    /// <summary>The text that was stored, and the first position behind everything the dead process may have shown.</summary>
+    private static async Task<FlushedLog> ReadFlushedAsync(DbConnection connection, UnfinishedRow run)
+    {
+        var texts = await connection.QueryAsync<string>(Statement.Of(FlushedTextSql, new { RunId = run.Id }));
+        var reply = texts.Aggregate(new StringBuilder(), (all, text) => all.Append(text)).ToString();
+        var seams = await GetSeamsAsync(connection, run.Id, CancellationToken.None);
+        var (mark, markOffset) = seams.Count == 0 ? (run.FirstSequence, 0) : (seams[^1].Sequence, seams[^1].Offset);
+        return new FlushedLog(reply, seams, mark + (reply.Length - markOffset) + RunLog.CrashGap);
+    }
+
+    private sealed record FlushedLog(string Reply, IReadOnlyList<RunContinued> Seams, long NextSequence);
+
+    private sealed record UnfinishedRow
+    {
+        public required string Id { get; init; }
+        public required string ChatId { get; init; }
+        public required string UserId { get; init; }
+        public required string UserMessageId { get; init; }
+        public required string AssistantMessageId { get; init; }
+        public required int UserSequence { get; init; }
+        public required string Alias { get; init; }
+        public double? Temperature { get; init; }
+        public int? MaxTokens { get; init; }
+        public required string Status { get; init; }
+        public required int Attempt { get; init; }
+        public required long FirstSequence { get; init; }
+        public required DateTimeOffset CreatedAt { get; init; }
+        public DateTimeOffset? StartedAt { get; init; }
+        public required string Message { get; init; }
+        public string? SystemPrompt { get; init; }
+
+        public InterruptedRun ToInterrupted(int attempt, string reply, IReadOnlyList<RunContinued> seams) => new()
+        {
+            UserId = UserId,
+            Question = new RunQuestion(Message, SystemPrompt),
+            Run = new StoredRun
+            {
+                Id = Id,
+                ChatId = ChatId,
+                UserMessageId = UserMessageId,
+                AssistantMessageId = AssistantMessageId,
+                UserSequence = UserSequence,
+                Alias = Alias,
+                Temperature = Temperature,
+                MaxTokens = MaxTokens,
+                Status = StoredNames.ToRunStatus(Status),
+                Attempt = attempt,
+                Reply = reply,
+                FirstSequence = FirstSequence,
+                CreatedAt = CreatedAt,
+                StartedAt = StartedAt,
+                Seams = seams,
+            },
+        };
+    }
+}
