@@ -20,7 +20,7 @@ public sealed class RunLog
     public static readonly TimeSpan KeepAliveInterval = TimeSpan.FromSeconds(7);
 
     /// <summary>UTF-16 code units of one delta: what a slow follower can make the server hold.</summary>
-    private const int LongestDelta = 8 * 1024;
+    private const int LongestDelta = 32 * 1024;
 
     private readonly Lock gate = new();
     private readonly RunStarted started;
