@@ -1,4 +1,5 @@
 using AiChat.Benchmarks.Seed;
+using AiChat.Benchmarks.Streams;
 using BenchmarkDotNet.Running;
 
 namespace AiChat.Benchmarks;
@@ -11,6 +12,8 @@ internal static class Program
               Measures the hot pieces one by one; --filter '*Prompt*' picks some, --list flat names them.
           dotnet run -c Release --project AiChat.Benchmarks -- seed --database URL --chats N --messages M [--user U] [--ids FILE]
               Fills a database with chats of M messages each.
+          dotnet run -c Release --project AiChat.Benchmarks -- streams --url URL [--streams N] [--tokens T] [--pace MS] [--rounds R]
+              Opens N streamed replies at once and says how soon and how steadily they come.
         """;
 
     public static Task<int> Main(string[] args) => args switch
@@ -18,6 +21,7 @@ internal static class Program
         [] => Task.FromResult(RunMicro([])),
         ["micro", .. var rest] => Task.FromResult(RunMicro(rest)),
         ["seed", .. var rest] => SeedCommand.RunAsync(rest, Console.Out, Console.Error),
+        ["streams", .. var rest] => StreamsCommand.RunAsync(rest, Console.Out, Console.Error),
         ["help" or "--help" or "-h", ..] => Task.FromResult(Show(Console.Out, ExitCode.Ok)),
         _ => Task.FromResult(Show(Console.Error, ExitCode.Usage)),
     };

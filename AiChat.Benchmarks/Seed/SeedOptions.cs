@@ -1,4 +1,3 @@
-using System.Globalization;
 using AiChat.Infrastructure.Persistence;
 
 namespace AiChat.Benchmarks.Seed;
@@ -32,16 +31,16 @@ internal sealed record SeedOptions
     /// <summary>The options, or every problem of the command line at once.</summary>
     public static (SeedOptions? Options, IReadOnlyList<string> Problems) Parse(IReadOnlyList<string> args)
     {
-        var problems = new List<string>();
-        var given = ReadPairs(args, problems);
+        var given = new OptionPairs("seed", args, "--database", "--chats", "--messages", "--user", "--ids");
+        var problems = given.Problems;
 
         var options = new SeedOptions
         {
             DatabaseUrl = ReadUrl(),
-            Chats = ReadNumber("--chats", 1, int.MaxValue),
-            Messages = ReadNumber("--messages", 0, MostMessages),
-            UserId = given.GetValueOrDefault("--user", "default"),
-            IdsFile = given.GetValueOrDefault("--ids"),
+            Chats = given.ReadNumber("--chats", 1, int.MaxValue),
+            Messages = given.ReadNumber("--messages", 0, MostMessages),
+            UserId = given.Find("--user") ?? "default",
+            IdsFile = given.Find("--ids"),
         };
         if (options.Messages % 2 != 0)
             problems.Add($"--messages is {options.Messages}: write an even number, every question has its reply.");
@@ -51,39 +50,13 @@ internal sealed record SeedOptions
 
         string ReadUrl()
         {
-            if (!given.TryGetValue("--database", out var url))
+            if (given.Find("--database") is not { } url)
                 problems.Add("--database is missing: write the URL of the file to fill, such as sqlite:///./ai_chat.db.");
-            else if (!SqliteUrl.TryParse(url, out _, out var problem))
-                problems.Add($"--database {problem}");
-            return url ?? "";
-        }
-
-        int ReadNumber(string name, int least, int most)
-        {
-            if (!given.TryGetValue(name, out var text))
-                problems.Add($"{name} is missing: write a number from {least} to {most}.");
-            else if (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) || number < least || number > most)
-                problems.Add($"{name} is '{text}': write a number from {least} to {most}.");
+            else if (SqliteUrl.TryParse(url, out _, out var problem))
+                return url;
             else
-                return number;
-            return least;
+                problems.Add($"--database {problem}");
+            return "";
         }
-    }
-
-    private static Dictionary<string, string> ReadPairs(IReadOnlyList<string> args, List<string> problems)
-    {
-        string[] known = ["--database", "--chats", "--messages", "--user", "--ids"];
-        var given = new Dictionary<string, string>(StringComparer.Ordinal);
-        for (var i = 0; i < args.Count; i += 2)
-        {
-            if (!known.Contains(args[i]))
-                problems.Add($"'{args[i]}' is no option of seed.");
-            else if (i + 1 == args.Count)
-                problems.Add($"{args[i]} has no value behind it.");
-            else if (!given.TryAdd(args[i], args[i + 1]))
-                problems.Add($"{args[i]} is given twice.");
-        }
-
-        return given;
     }
 }
