@@ -1,0 +1,34 @@
+namespace AiChat.Core.Runs;
+
+/// <summary>When a run may enter a chat.</summary>
+/// <param name="MostUnfinished">Most unfinished runs the chat may have already; 0 wants a free chat.</param>
+public readonly record struct RunAdmissionRule(int MostUnfinished);
+
+/// <summary>What the database said of a run that wants to enter a chat.</summary>
+public abstract record RunAdmission
+{
+    /// <summary>It is stored.</summary>
+    /// <param name="UserSequence">Sequence of the user's message; the assistant's message follows it.</param>
+    /// <param name="BusyWith">The run whose end it has to wait for; null when its turn is now.</param>
+    public sealed record Accepted(int UserSequence, string? BusyWith) : RunAdmission;
+
+    /// <summary>The user has no such chat; nothing is stored.</summary>
+    public sealed record NoSuchChat : RunAdmission;
+
+    /// <summary>The chat is busy with that run and takes no more; nothing is stored.</summary>
+    public sealed record Busy(string RunId) : RunAdmission;
+
+    /// <summary>The key belongs to an earlier request; nothing is stored.</summary>
+    public sealed record KeyTaken(Idempotency.KeyedRequest Earlier) : RunAdmission;
+
+    /// <summary>The run to try again has not failed, or is being tried again already; nothing is stored.</summary>
+    public sealed record NotRetryable : RunAdmission;
+}
+
+/// <summary>What storing a result led to.</summary>
+/// <param name="IsChatThere">False when the chat was deleted meanwhile; nothing was stored then.</param>
+/// <param name="Next">The chat's next run, which is now <see cref="RunStatus.InProgress"/>; null when none waits.</param>
+public readonly record struct FinishedRun(bool IsChatThere, NextRun? Next);
+
+/// <summary>A run whose turn has come.</summary>
+public readonly record struct NextRun(string Id, int UserSequence);

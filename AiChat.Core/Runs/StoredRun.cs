@@ -1,0 +1,111 @@
+namespace AiChat.Core.Runs;
+
+/// <summary>A run as it is stored.</summary>
+public sealed record StoredRun
+{
+    public required string Id { get; init; }
+    public required string ChatId { get; init; }
+    public required string UserMessageId { get; init; }
+    public required string AssistantMessageId { get; init; }
+
+    /// <summary>Sequence of the user's message; the assistant's message follows it.</summary>
+    public required int UserSequence { get; init; }
+
+    /// <summary>The asked alias.</summary>
+    public required string Alias { get; init; }
+
+    public double? Temperature { get; init; }
+
+    public int? MaxTokens { get; init; }
+
+    public required RunStatus Status { get; init; }
+
+    /// <summary>1 for the first attempt.</summary>
+    public required int Attempt { get; init; }
+
+    public string? Provider { get; init; }
+
+    public string? Model { get; init; }
+
+    public RunUsage? Usage { get; init; }
+
+    public string? FinishReason { get; init; }
+
+    public RunError? Error { get; init; }
+
+    /// <summary>The content of the assistant's message; while the run goes on, not all that has come.</summary>
+    public required string Reply { get; init; }
+
+    /// <summary>Where the current attempt's log begins.</summary>
+    public required long FirstSequence { get; init; }
+
+    /// <summary>Where its log ends; null while it goes on.</summary>
+    public long? LastSequence { get; init; }
+
+    public required DateTimeOffset CreatedAt { get; init; }
+
+    /// <summary>When its turn came; null while it is queued.</summary>
+    public DateTimeOffset? StartedAt { get; init; }
+
+    public DateTimeOffset? FirstTokenAt { get; init; }
+
+    /// <summary>Null while it goes on.</summary>
+    public DateTimeOffset? CompletedAt { get; init; }
+
+    /// <summary>The attempts before the current one, oldest first.</summary>
+    public IReadOnlyList<EarlierAttempt> EarlierAttempts { get; init; } = [];
+
+    /// <summary>Where later attempts took over, oldest first; empty when its log is older than the retention.</summary>
+    public IReadOnlyList<RunContinued> Seams { get; init; } = [];
+}
+
+/// <summary>An attempt that another one followed.</summary>
+public sealed record EarlierAttempt
+{
+    /// <summary>1 for the first.</summary>
+    public required int Attempt { get; init; }
+    public required RunStatus Status { get; init; }
+    public string? Provider { get; init; }
+    public string? Model { get; init; }
+    public RunUsage? Usage { get; init; }
+    public RunError? Error { get; init; }
+
+    /// <summary>What it had written.</summary>
+    public required string Reply { get; init; }
+    public DateTimeOffset? StartedAt { get; init; }
+    public DateTimeOffset? CompletedAt { get; init; }
+}
+
+/// <summary>What a run is started from again.</summary>
+/// <param name="Message">The user's message.</param>
+/// <param name="SystemPrompt">The chat's system prompt.</param>
+public sealed record RunQuestion(string Message, string? SystemPrompt);
+
+/// <summary>A stored run that is tried again.</summary>
+public sealed record RunRetry
+{
+    public required string RunId { get; init; }
+    public required string ChatId { get; init; }
+    public required string UserId { get; init; }
+
+    /// <summary>The attempt that begins.</summary>
+    public required int Attempt { get; init; }
+
+    /// <summary>Where its log begins.</summary>
+    public required long FirstSequence { get; init; }
+
+    public RunAdmissionRule Admission { get; init; }
+
+    public Idempotency.IdempotencyKey? Key { get; init; }
+
+    public required DateTimeOffset Now { get; init; }
+}
+
+/// <summary>An unfinished run of a process that died, to go on with.</summary>
+public sealed record InterruptedRun
+{
+    /// <summary>The run; its attempt is the one that goes on, its reply what was stored, its seams include the new one.</summary>
+    public required StoredRun Run { get; init; }
+    public required string UserId { get; init; }
+    public required RunQuestion Question { get; init; }
+}
