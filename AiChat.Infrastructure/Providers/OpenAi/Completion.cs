@@ -7,45 +7,45 @@ namespace AiChat.Infrastructure.Providers.OpenAi;
 /// What AiChat needs of a chat completion, or of one event of a streamed one. Read tolerantly: "OpenAI-compatible" servers leave fields
 /// out, add their own and send null or another type where a value belongs. Only what is not a JSON object at all is an error.
 /// </summary>
-internal readonly record struct Completion
+internal record struct Completion
 {
     /// <summary>The text of the first choice; null when there is none.</summary>
-    public string? Text { get; private init; }
+    public string? Text { get; private set; }
 
     /// <summary>Why the model stopped; null while it has not, or when the server does not say.</summary>
-    public ChatFinishReason? FinishReason { get; private init; }
+    public ChatFinishReason? FinishReason { get; private set; }
 
     /// <summary>The model that answered, as the server names it.</summary>
-    public string? Model { get; private init; }
+    public string? Model { get; private set; }
 
-    public long? InputTokens { get; private init; }
+    public long? InputTokens { get; private set; }
 
-    public long? OutputTokens { get; private init; }
+    public long? OutputTokens { get; private set; }
 
     /// <summary>Whether there was at least one choice.</summary>
-    public bool HasChoice { get; private init; }
+    public bool HasChoice { get; private set; }
 
     /// <summary>The server's error text; null when it reported none.</summary>
-    public string? Error { get; private init; }
+    public string? Error { get; private set; }
 
     /// <summary>The stream's last word.</summary>
-    public bool IsDone { get; private init; }
+    public bool IsDone { get; private set; }
 
     public static Completion Done => new() { IsDone = true };
 
     /// <summary>The usage the server reported; null when it reported none.</summary>
-    public UsageDetails? ToUsage() => InputTokens is null && OutputTokens is null
+    public readonly UsageDetails? ToUsage() => InputTokens is null && OutputTokens is null
         ? null
         : new UsageDetails { InputTokenCount = InputTokens, OutputTokenCount = OutputTokens, TotalTokenCount = InputTokens + OutputTokens };
 
     /// <param name="json">A whole completion (<c>message</c>) or an event of a stream (<c>delta</c>).</param>
-    /// <param name="askedModel">The asked model, so that its name is not made again for every event.</param>
+    /// <param name="knownModel">The model the answer will probably name, so that its name is not made again for every event.</param>
     /// <exception cref="JsonException">Not a JSON object.</exception>
-    public static Completion Parse(ReadOnlySpan<byte> json, string askedModel)
+    public static Completion Parse(ReadOnlySpan<byte> json, string knownModel)
     {
         try
         {
-            return ParseObject(json, askedModel);
+            return ParseObject(json, knownModel);
         }
         catch (InvalidOperationException failure)
         {
@@ -54,7 +54,7 @@ internal readonly record struct Completion
         }
     }
 
-    private static Completion ParseObject(ReadOnlySpan<byte> json, string askedModel)
+    private static Completion ParseObject(ReadOnlySpan<byte> json, string knownModel)
     {
         var reader = new Utf8JsonReader(json);
         if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
@@ -64,13 +64,13 @@ internal readonly record struct Completion
         while (NextProperty(ref reader))
         {
             if (reader.ValueTextEquals("choices"u8))
-                completion = ReadChoices(ref reader, completion);
+                ReadChoices(ref reader, ref completion);
             else if (reader.ValueTextEquals("usage"u8))
-                completion = ReadUsage(ref reader, completion);
+                ReadUsage(ref reader, ref completion);
             else if (reader.ValueTextEquals("model"u8))
-                completion = completion with { Model = ReadModel(ref reader, askedModel) };
+                completion.Model = ReadModel(ref reader, knownModel);
             else if (reader.ValueTextEquals("error"u8))
-                completion = completion with { Error = ReadError(ref reader) };
+                completion.Error = ReadError(ref reader);
             else
                 SkipValue(ref reader);
         }
@@ -80,35 +80,32 @@ internal readonly record struct Completion
         return completion;
     }
 
-    private static Completion ReadChoices(ref Utf8JsonReader reader, Completion completion)
+    private static void ReadChoices(ref Utf8JsonReader reader, ref Completion completion)
     {
         if (!EnterValue(ref reader, JsonTokenType.StartArray))
-            return completion;
+            return;
 
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
             if (reader.TokenType == JsonTokenType.StartObject && !completion.HasChoice)
-                completion = ReadChoice(ref reader, completion with { HasChoice = true });
+                ReadChoice(ref reader, ref completion);
             else
                 reader.Skip();
         }
-
-        return completion;
     }
 
-    private static Completion ReadChoice(ref Utf8JsonReader reader, Completion completion)
+    private static void ReadChoice(ref Utf8JsonReader reader, ref Completion completion)
     {
+        completion.HasChoice = true;
         while (NextProperty(ref reader))
         {
             if (reader.ValueTextEquals("message"u8) || reader.ValueTextEquals("delta"u8))
-                completion = completion with { Text = ReadContent(ref reader) ?? completion.Text };
+                completion.Text = ReadContent(ref reader) ?? completion.Text;
             else if (reader.ValueTextEquals("finish_reason"u8))
-                completion = completion with { FinishReason = ReadFinishReason(ref reader) };
+                completion.FinishReason = ReadFinishReason(ref reader);
             else
                 SkipValue(ref reader);
         }
-
-        return completion;
     }
 
     private static string? ReadContent(ref Utf8JsonReader reader)
@@ -136,28 +133,26 @@ internal readonly record struct Completion
         return StringOrSkip(ref reader) is { Length: > 0 } reason ? new ChatFinishReason(reason) : null;
     }
 
-    private static Completion ReadUsage(ref Utf8JsonReader reader, Completion completion)
+    private static void ReadUsage(ref Utf8JsonReader reader, ref Completion completion)
     {
         if (!EnterValue(ref reader, JsonTokenType.StartObject))
-            return completion;
+            return;
 
         while (NextProperty(ref reader))
         {
             if (reader.ValueTextEquals("prompt_tokens"u8))
-                completion = completion with { InputTokens = ReadCount(ref reader) };
+                completion.InputTokens = ReadCount(ref reader);
             else if (reader.ValueTextEquals("completion_tokens"u8))
-                completion = completion with { OutputTokens = ReadCount(ref reader) };
+                completion.OutputTokens = ReadCount(ref reader);
             else
                 SkipValue(ref reader);
         }
-
-        return completion;
     }
 
-    private static string? ReadModel(ref Utf8JsonReader reader, string askedModel)
+    private static string? ReadModel(ref Utf8JsonReader reader, string knownModel)
     {
         reader.Read();
-        return reader.TokenType == JsonTokenType.String && reader.ValueTextEquals(askedModel) ? askedModel : StringOrSkip(ref reader);
+        return reader.TokenType == JsonTokenType.String && reader.ValueTextEquals(knownModel) ? knownModel : StringOrSkip(ref reader);
     }
 
     /// <summary>An error is an object with a message, or a string; null stands for none.</summary>

@@ -29,6 +29,8 @@ internal sealed class OpenAiChatClient : IChatClient
     private readonly OpenAiFailureMapper failures;
     private readonly string model;
     private readonly SseItemParser<Completion> parseEvent;
+    // As the server has named it last: many resolve an alias, and name the same model in every event.
+    private volatile string namedModel;
 
     public OpenAiChatClient(SdkClient client, ChatClientMetadata metadata, ProviderOptions settings, OpenAiFailureMapper failures)
     {
@@ -37,6 +39,7 @@ internal sealed class OpenAiChatClient : IChatClient
         this.settings = settings;
         this.failures = failures;
         model = metadata.DefaultModelId!;
+        namedModel = model;
         parseEvent = ParseEvent;
     }
 
@@ -240,7 +243,12 @@ internal sealed class OpenAiChatClient : IChatClient
     {
         if (data.SequenceEqual("[DONE]"u8))
             return Completion.Done;
-        return data.IsEmpty ? default : Completion.Parse(data, model);
+        if (data.IsEmpty)
+            return default;
+        var completion = Completion.Parse(data, namedModel);
+        if (completion.Model is { } name && !ReferenceEquals(name, namedModel))
+            namedModel = name;
+        return completion;
     }
 
     private ChatResponse ToResponse(Completion completion)
