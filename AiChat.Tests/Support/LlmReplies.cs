@@ -62,6 +62,20 @@ public static class LlmReplies
         await call.SendAsync(Event(FinishChunk(call.Request.Model, "stop")) + Done);
     };
 
+    /// <summary>A streamed answer that takes a step in front of each piece, and one in front of its end.</summary>
+    public static LlmReply SteppedStream(SemaphoreSlim steps, params string[] pieces) => async call =>
+    {
+        BeginStream(call);
+        foreach (var piece in pieces)
+        {
+            await steps.WaitAsync(call.Aborted);
+            await call.SendAsync(Event(Chunk(call.Request.Model, piece)));
+        }
+
+        await steps.WaitAsync(call.Aborted);
+        await call.SendAsync(Event(FinishChunk(call.Request.Model, "stop")) + Event(UsageChunk(call.Request.Model, 11, 7)) + Done);
+    };
+
     /// <summary>A streamed answer whose connection closes behind these pieces.</summary>
     public static LlmReply CutStream(params string[] pieces) => async call =>
     {
