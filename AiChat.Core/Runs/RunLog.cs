@@ -214,8 +214,8 @@ public sealed class RunLog
             var offset = markOffset + (after - mark);
             if (after == end?.Sequence)
                 return new Cursor { Offset = text.Length, Seams = seams.Count, IsAfterEnd = true };
-            // Nowhere: behind what a crash left of the text, or behind everything.
-            return offset > GetLimit(passed)
+            // Nowhere: behind what a crash left of the text, behind everything, or inside a character.
+            return offset > GetLimit(passed) || (offset < text.Length && char.IsLowSurrogate(text[(int)offset]))
                 ? new Cursor { IsLost = true }
                 : new Cursor { Offset = (int)offset, Seams = passed };
         }

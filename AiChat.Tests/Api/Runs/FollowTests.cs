@@ -228,6 +228,19 @@ public sealed class FollowTests : ApiTestBase
     }
 
     [Test]
+    public async Task Follow_InsideACharacter_IsShownTheWhole()
+    {
+        await StartAsync();
+        var (runId, events) = await RunAsync();
+        var inside = events[0].Sequence + Reply.IndexOf("😀", StringComparison.Ordinal) + 1;
+        await using var follower = await App.FollowAsync(runId, $"{inside}");
+
+        var rest = await follower.ReadToEndAsync();
+
+        Assert.That(StreamEvent.Join(rest), Is.EqualTo(Reply));
+    }
+
+    [Test]
     public async Task Follow_ManyAtOnce_AllSeeTheSame()
     {
         await StartAsync();
