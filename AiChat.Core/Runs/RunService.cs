@@ -149,7 +149,7 @@ public sealed class RunService(
         // Looked up first: a run that ends in between is then shown as ended.
         var active = executor.Find(runId);
         var stored = await runs.GetAsync(userId, runId, cancellationToken);
-        return stored is null || active is null || stored.CompletedAt is not null
+        return active is null || stored is not { Status: RunStatus.InProgress }
             ? stored
             : stored with
             {

@@ -356,6 +356,8 @@ public sealed class RetryTests : ApiTestBase
         {
             Assert.That(run.Json.Text("status"), Is.EqualTo("queued"));
             Assert.That(run.Json.IsNull("started_at"), Is.True);
+            Assert.That(run.Json.IsNull("provider"), Is.True);
+            Assert.That(run.Json.IsNull("model"), Is.True);
         });
     }
 
