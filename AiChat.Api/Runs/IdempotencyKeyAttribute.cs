@@ -28,7 +28,15 @@ internal sealed class IdempotencyKeyAttribute : ModelBinderAttribute, IMalformed
     public IReadOnlyList<string> Fields => [IdempotencyKey.Header];
 
     /// <summary>Says that the answer is that of an earlier request.</summary>
-    public static void MarkReplayed(HttpResponse response) => response.Headers[ReplayedHeader] = "true";
+    public static void MarkReplayed(HttpResponse response) =>
+        // When the response starts, not now: an error handler empties the headers, and the earlier answer may be an error.
+        response.OnStarting(SetReplayed, response);
+
+    private static Task SetReplayed(object response)
+    {
+        ((HttpResponse)response).Headers[ReplayedHeader] = "true";
+        return Task.CompletedTask;
+    }
 
     private sealed class Binder : IModelBinder
     {

@@ -304,6 +304,19 @@ public sealed class IdempotencyTests : ApiTestBase
     }
 
     [Test]
+    public async Task Send_FailedBefore_IsMarkedAsReplayed()
+    {
+        StartApp();
+        App.Log.Expect("Unavailable");
+        Llm.Enqueue(LlmReplies.Status(500));
+        var failed = await SendAsync("a-key", new { user_id = "alice", message = "Hello" });
+
+        var again = await SendAsync("a-key", new { user_id = "alice", message = "Hello" });
+
+        Assert.That((IsReplayed(failed), IsReplayed(again)), Is.EqualTo((false, true)));
+    }
+
+    [Test]
     public async Task Send_FailedBeforeAndRetriedSince_GetsTheNewReply()
     {
         StartApp();
@@ -436,7 +449,7 @@ public sealed class IdempotencyTests : ApiTestBase
 
         var again = await RetryAsync("a-key", runId);
 
-        Assert.That((again.Status, again.Code), Is.EqualTo((502, "provider_unavailable")));
+        Assert.That((again.Status, again.Code, IsReplayed(again)), Is.EqualTo((502, "provider_unavailable", true)));
         Assert.That(Llm.Requests, Has.Count.EqualTo(2));
     }
 
