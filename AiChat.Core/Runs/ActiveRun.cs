@@ -7,6 +7,7 @@ public sealed class ActiveRun : IDisposable
 {
     // Whoever waits goes on at once, on the thread that ends the run: that is the last thing it does.
     private readonly TaskCompletionSource<RunResult> completion = new();
+    private readonly TaskCompletionSource<bool> admission = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly CancellationTokenSource stopping;
     private int stopReason;
     private bool hasBegun;
@@ -31,6 +32,9 @@ public sealed class ActiveRun : IDisposable
     /// <summary>What the followers read.</summary>
     public RunLog Log { get; }
 
+    /// <summary>Whether the database has accepted it, as soon as that is known; it can be found before.</summary>
+    public Task<bool> Admission => admission.Task;
+
     /// <summary>Sequence of the user's message; set when the run begins.</summary>
     public int UserSequence { get; set; }
 
@@ -45,6 +49,8 @@ public sealed class ActiveRun : IDisposable
 
     /// <summary>Why it was stopped; the first reason counts.</summary>
     public RunStopReason StopReason => (RunStopReason)Volatile.Read(ref stopReason);
+
+    public void Admit(bool isAccepted) => admission.TrySetResult(isAccepted);
 
     public void Stop(RunStopReason reason)
     {

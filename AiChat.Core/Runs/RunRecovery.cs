@@ -46,7 +46,9 @@ public sealed partial class RunRecovery(
         // An alias that was taken out of the configuration meanwhile: the default one answers.
         var candidate = (models.Find(stored.Alias) ?? models.Get(ModelsOptions.DefaultAlias)).Active;
         var log = RunLog.Restore(stored.ToStarted(candidate.Provider, candidate.Model), time, stored.Reply, stored.Seams, result: null);
-        return new ActiveRun(stored.ToNewRun(interrupted.UserId, interrupted.Question), interrupted.Question.SystemPrompt, candidate, log, time);
+        var run = new ActiveRun(stored.ToNewRun(interrupted.UserId, interrupted.Question), interrupted.Question.SystemPrompt, candidate, log, time);
+        run.Admit(isAccepted: true);
+        return run;
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Count} replies were unfinished when the last process ended; they are marked incomplete")]

@@ -138,7 +138,12 @@ public sealed class RunService(
         var run = new ActiveRun(
             stored.ToNewRun(command.UserId, question), question.SystemPrompt, alias.Active, new RunLog(started, time), time);
         if (!executor.TryRegister(run))
-            throw NotRetryable(stored.Id);
+        {
+            // Somebody else tries it again at this moment, perhaps under the same key: what comes of that decides.
+            await FindAcceptedAsync(stored.Id);
+            return await RetryAsync(command, cancellationToken);
+        }
+
         var admission = await AdmitAsync(run, () => runs.RetryAsync(retry, CancellationToken.None));
         return await EnterAsync(run, admission, command.OnBusy, key, cancellationToken);
     }
@@ -183,6 +188,10 @@ public sealed class RunService(
         return await runs.GetAsync(userId, runId, cancellationToken);
     }
 
+    /// <summary>The run, while its end is not stored; null otherwise. One that is tried again counts when the database has accepted it.</summary>
+    private async ValueTask<ActiveRun?> FindAcceptedAsync(string runId) =>
+        executor.Find(runId) is { } active && await active.Admission ? active : null;
+
     private async Task<RunAdmission> AdmitAsync(ActiveRun run, Func<Task<RunAdmission>> store)
     {
         var isAccepted = false;
@@ -196,6 +205,7 @@ public sealed class RunService(
         {
             if (!isAccepted)
                 executor.Forget(run);
+            run.Admit(isAccepted);
         }
     }
 

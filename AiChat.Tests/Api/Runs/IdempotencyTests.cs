@@ -423,6 +423,22 @@ public sealed class IdempotencyTests : ApiTestBase
     }
 
     [Test]
+    public async Task Retry_ManyAtOnceUnderOneKey_AreOneAttempt()
+    {
+        StartApp();
+        var runId = await FailAsync();
+
+        var replies = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => RetryAsync("a-key", runId)));
+
+        Assert.Multiple(() =>
+        {
+            Assert.That(replies.Select(r => (r.Status, r.Text)).Distinct(), Is.EqualTo(new[] { (200, replies[0].Text) }));
+            Assert.That(replies.Count(IsReplayed), Is.EqualTo(19));
+            Assert.That(Llm.Requests, Has.Count.EqualTo(2));
+        });
+    }
+
+    [Test]
     public async Task Retry_AgainUnderItsKey_IsTheSameAnswerAndNoOtherAttempt()
     {
         StartApp();
