@@ -169,7 +169,7 @@ public sealed class RunService(
     /// <exception cref="UnavailableException">The run waits to be settled by the next start.</exception>
     public async Task<RunHandle?> FindAsync(string userId, string runId, CancellationToken cancellationToken)
     {
-        if (executor.Find(runId) is { } active)
+        if (await FindAcceptedAsync(runId) is { } active)
             return active.Run.UserId == userId ? new RunHandle(active) : null;
         return await runs.GetAsync(userId, runId, cancellationToken) is { } stored ? ToHandle(stored, isReplay: false) : null;
     }
@@ -179,7 +179,7 @@ public sealed class RunService(
     /// </summary>
     public async Task<StoredRun?> CancelAsync(string userId, string runId, CancellationToken cancellationToken)
     {
-        if (executor.Find(runId) is { } active && active.Run.UserId == userId)
+        if (await FindAcceptedAsync(runId) is { } active && active.Run.UserId == userId)
         {
             active.Stop(RunStopReason.Cancelled);
             await active.Completion.WaitAsync(cancellationToken);
@@ -239,7 +239,7 @@ public sealed class RunService(
     private async Task<RunHandle?> ReplayAsync(IdempotencyKey key, KeyedRequest earlier, CancellationToken cancellationToken)
     {
         key.RequireSame(earlier);
-        if (executor.Find(earlier.ResourceId) is { } active)
+        if (await FindAcceptedAsync(earlier.ResourceId) is { } active)
             return new RunHandle(active, isReplay: true);
         return await runs.GetAsync(key.UserId, earlier.ResourceId, cancellationToken) is { } stored ? ToHandle(stored, isReplay: true) : null;
     }
