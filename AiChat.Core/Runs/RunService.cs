@@ -250,6 +250,13 @@ public sealed class RunService(
             throw UnavailableException.ForShutdown();
 
         var result = stored.ToResult();
+        if (stored.Provider is null)
+        {
+            // Its process died before it could say: as configured, this is who wrote it.
+            var candidate = (models.Find(stored.Alias) ?? models.Get(ModelsOptions.DefaultAlias)).Active;
+            result = result with { Provider = candidate.Provider, Model = candidate.Model };
+        }
+
         var isCondensed = completedAt < time.GetUtcNow() - options.Value.Retention;
         var log = RunLog.Restore(stored.ToStarted(result.Provider, result.Model), time, stored.Reply, stored.Seams, result, isCondensed);
         return new RunHandle(stored.Id, log, result, isReplay);

@@ -85,6 +85,23 @@ public sealed class RecoveryTests
     }
 
     [Test]
+    public async Task Settle_Follower_IsToldWhichModelWrote()
+    {
+        var shown = await StreamAndKillAsync(Settle);
+        using var again = await StartAsync(Settle);
+
+        await using var follower = await EventStream.GetAsync(again.Client, $"/runs/{shown.RunId}/events");
+
+        var events = await follower.ReadToEndAsync();
+        Assert.Multiple(() =>
+        {
+            Assert.That(events[0].Data.GetRawText(), Is.EqualTo(shown.Started));
+            Assert.That(events[^1].Data.Text("provider"), Is.EqualTo("groq"));
+            Assert.That(events[^1].Data.Text("model"), Is.EqualTo("openai/gpt-oss-20b"));
+        });
+    }
+
+    [Test]
     public async Task Settle_NextMessage_IsAskedWithWhatWasKept()
     {
         var shown = await StreamAndKillAsync(Settle, unflushed: "");
