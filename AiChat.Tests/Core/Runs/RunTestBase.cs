@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Threading.Channels;
 using AiChat.Core.Chats;
 using AiChat.Core.Idempotency;
 using AiChat.Core.Memory;
@@ -38,6 +39,7 @@ public abstract class RunTestBase
     private protected FakeTime Time { get; private set; } = null!;
     private protected CapturedLog Log { get; private set; } = null!;
     private protected ApplicationLifetime Lifetime { get; private set; } = null!;
+    private protected RunGenerator Generator { get; private set; } = null!;
     private protected RunExecutor Executor { get; private set; } = null!;
     private protected RunService Service { get; private set; } = null!;
     private protected ModelRegistry Registry { get; private set; } = null!;
@@ -53,6 +55,10 @@ public abstract class RunTestBase
     }
 
     private protected static CancellationToken None => CancellationToken.None;
+
+    /// <summary>As in the host: with one, whoever waits goes on elsewhere. Not in an asynchronous method, which would restore it.</summary>
+    [SetUp]
+    public void LeaveContext() => SynchronizationContext.SetSynchronizationContext(null);
 
     [SetUp]
     public async Task SetUpRuns()
@@ -76,8 +82,8 @@ public abstract class RunTestBase
         Registry = NewRegistry();
         var context = new ContextBuilder(Messages.Object, Options.Create(new MemoryOptions()));
         var options = Options.Create(Settings);
-        var generator = new RunGenerator(context, options, Time, loggers.CreateLogger<RunGenerator>());
-        Executor = new RunExecutor(Runs.Object, generator, options, Lifetime, Time, loggers.CreateLogger<RunExecutor>());
+        Generator = new RunGenerator(context, options, Time, loggers.CreateLogger<RunGenerator>());
+        Executor = new RunExecutor(Runs.Object, Generator, options, Lifetime, Time, loggers.CreateLogger<RunExecutor>());
         Service = new RunService(Chats.Object, Runs.Object, Keys.Object, Registry, context, Executor, options, Time);
         await Executor.StartAsync(None);
     }
@@ -122,6 +128,19 @@ public abstract class RunTestBase
         .Setup(c => c.GetStreamingResponseAsync(It.IsAny<IEnumerable<ChatMessage>>(), It.IsAny<ChatOptions>(), It.IsAny<CancellationToken>()))
         .Returns((IEnumerable<ChatMessage> messages, ChatOptions _, CancellationToken ct) => answer([.. messages], ct));
 
+    /// <summary>
+    /// A model whose reply is written by the test, piece by piece: each piece is in the log, and shown, when the write returns. Completing it
+    /// with an exception is how the model fails.
+    /// </summary>
+    private protected ChannelWriter<string> StreamsWhatIsWritten()
+    {
+        var pieces = Channel.CreateUnbounded<string>(new UnboundedChannelOptions { AllowSynchronousContinuations = true });
+        Streams((_, ct) => pieces.Reader.ReadAllAsync(ct).Select(NewUpdate));
+        return pieces.Writer;
+    }
+
+    private protected static ChatResponseUpdate NewUpdate(string text) => new(ChatRole.Assistant, text);
+
     /// <summary>A model that answers nothing until it is cancelled.</summary>
     private protected void NeverAnswers() => Answers(async (_, ct) =>
     {
@@ -151,14 +170,46 @@ public abstract class RunTestBase
             });
     }
 
+    /// <summary>A run as the database has it; what is not given is that of a first attempt that failed.</summary>
+    private protected static StoredRun NewStored(RunStatus status = RunStatus.Failed, string reply = "", long? lastSequence = 2, int attempt = 1) => new()
+    {
+        Id = "run-1",
+        ChatId = ChatId,
+        UserMessageId = "question-1",
+        AssistantMessageId = "reply-1",
+        UserSequence = 1,
+        Alias = "fast",
+        Status = status,
+        Attempt = attempt,
+        Provider = status is RunStatus.Queued or RunStatus.InProgress ? null : "groq",
+        Model = status is RunStatus.Queued or RunStatus.InProgress ? null : "oss-20b",
+        Error = status is RunStatus.Failed or RunStatus.Cancelled or RunStatus.Incomplete ? new RunError("provider_timeout", "Too slow.") : null,
+        Reply = reply,
+        FirstSequence = 1,
+        LastSequence = lastSequence,
+        CreatedAt = default,
+        CompletedAt = lastSequence is null ? null : DateTimeOffset.MaxValue,
+    };
+
+    /// <summary>The database has this run of anna's, and knows its question.</summary>
+    private protected void HasRun(StoredRun run, string question = "Hi", string? systemPrompt = null)
+    {
+        Runs.Setup(r => r.GetAsync(It.IsAny<string>(), run.Id, It.IsAny<CancellationToken>()))
+            .ReturnsAsync((string userId, string _, CancellationToken _) => userId == UserId ? run : null);
+        Runs.Setup(r => r.GetQuestionAsync(It.IsAny<string>(), run.Id, It.IsAny<CancellationToken>()))
+            .ReturnsAsync((string userId, string _, CancellationToken _) => userId == UserId ? new RunQuestion(question, systemPrompt) : null);
+    }
+
     /// <summary>Lets the clock run until the task is done; fails when it never is.</summary>
-    private protected async Task RunClockUntilAsync(Task task)
+    private protected Task RunClockUntilAsync(Task task) => RunClockUntilAsync(task, TimeSpan.FromMilliseconds(10));
+
+    private protected async Task RunClockUntilAsync(Task task, TimeSpan step)
     {
         using var limit = new CancellationTokenSource(LongestWait);
         while (!task.IsCompleted)
         {
             limit.Token.ThrowIfCancellationRequested();
-            Time.Advance(TimeSpan.FromMilliseconds(10));
+            Time.Advance(step);
             await Task.Yield();
         }
     }
