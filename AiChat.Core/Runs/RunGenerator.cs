@@ -167,8 +167,12 @@ public sealed partial class RunGenerator(
     }
 
     /// <summary>What was shown is kept: a run that has text is incomplete, not failed.</summary>
-    private RunResult EndBroken(ActiveRun run, RunError error, Reply reply) =>
-        End(run, run.Log.Length == 0 ? RunStatus.Failed : RunStatus.Incomplete, error, reply);
+    private RunResult EndBroken(ActiveRun run, RunError error, Reply reply)
+    {
+        // Before its length counts: half a character becomes text with that.
+        run.Log.Close();
+        return End(run, run.Log.Length == 0 ? RunStatus.Failed : RunStatus.Incomplete, error, reply);
+    }
 
     private RunResult End(ActiveRun run, RunStatus status, RunError? error, Reply reply)
     {

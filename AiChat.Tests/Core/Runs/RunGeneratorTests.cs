@@ -168,6 +168,21 @@ public sealed class RunGeneratorTests : RunTestBase
         Assert.That((result.Status, result.Reply, result.Error!.Code), Is.EqualTo((RunStatus.Incomplete, "Once upon", "run_interrupted")));
     }
 
+    /// <summary>Half a character is shown as soon as no other half can come.</summary>
+    [Test]
+    public async Task GenerateAsync_ProviderFailsAfterHalfACharacter_IsIncompleteBecauseThereIsText()
+    {
+        Log.Expect("failed: groq");
+        var model = StreamsWhatIsWritten();
+        var run = await Service.StartAsync(Send(), None);
+
+        model.TryWrite("\ud83d");
+        model.Complete(new ProviderException("groq", ProviderError.Unavailable, ""));
+
+        var result = await InTime(run!.Completion);
+        Assert.That((result.Status, result.Reply), Is.EqualTo((RunStatus.Incomplete, "\ufffd")));
+    }
+
     [TestCase("1234567", "123456")]
     [TestCase("12345é", "12345")]
     [TestCase("123😀", "123")]
