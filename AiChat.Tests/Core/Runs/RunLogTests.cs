@@ -86,6 +86,17 @@ public sealed class RunLogTests
         Assert.That(events, Is.EqualTo(new[] { "6 snapshot 'Hello'", "7 ended Completed" }));
     }
 
+    /// <summary>No client was ever given such a position: there is no whole character to go on with.</summary>
+    [Test]
+    public async Task FollowAsync_CursorInsideACharacter_GivesEverythingAnew()
+    {
+        var log = Ended("a😀b");
+
+        var events = await LogReader.ReadAllAsync(log, after: 3);
+
+        Assert.That(events, Is.EqualTo(new[] { "5 snapshot 'a😀b'", "6 ended Completed" }));
+    }
+
     [Test]
     public async Task FollowAsync_EmptyReply_HasABeginningAndAnEnd()
     {
