@@ -168,7 +168,7 @@ public sealed class RunLog
         {
             while (Read(ref cursor) is { } next)
             {
-                follower.HasNews = true;
+                follower.TakeNews();
                 yield return next;
             }
 
@@ -298,6 +298,7 @@ public sealed class RunLog
         private readonly ITimer timer;
         private readonly CancellationTokenRegistration cancellation;
         private volatile bool isKeepAliveDue;
+        private volatile bool hasNews;
 
         public Follower(RunLog log, CancellationToken cancellationToken)
         {
@@ -309,8 +310,12 @@ public sealed class RunLog
 
         public RunSignal Signal { get; } = new();
 
-        /// <summary>Whether an event went out since the last tick.</summary>
-        public bool HasNews { get; set; }
+        /// <summary>An event goes out: there is no silence to fill, however long it was until now.</summary>
+        public void TakeNews()
+        {
+            hasNews = true;
+            isKeepAliveDue = false;
+        }
 
         public bool TakeKeepAlive()
         {
@@ -328,9 +333,9 @@ public sealed class RunLog
 
         private void Tick()
         {
-            if (HasNews)
+            if (hasNews)
             {
-                HasNews = false;
+                hasNews = false;
                 return;
             }
 

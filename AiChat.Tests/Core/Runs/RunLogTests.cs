@@ -596,6 +596,20 @@ public sealed class RunLogTests
     }
 
     [Test]
+    public async Task FollowAsync_ReaderPausedForLong_GetsTheNewsWithoutAKeepAliveBehindIt()
+    {
+        var log = NewLog();
+        await using var reader = new LogReader(log);
+        await reader.TakeReadyAsync(most: 1);
+        time.Advance(TimeSpan.FromMinutes(1));
+        log.Append("Hello");
+
+        var events = await reader.ShowReadyAsync();
+
+        Assert.That(events, Is.EqualTo(new[] { "6 delta 0 'Hello'" }));
+    }
+
+    [Test]
     public async Task FollowAsync_EndedLog_HasNoKeepAlive()
     {
         var log = Ended("Hello");
