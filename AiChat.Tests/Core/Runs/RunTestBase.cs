@@ -191,6 +191,15 @@ public abstract class RunTestBase
         CompletedAt = lastSequence is null ? null : DateTimeOffset.MaxValue,
     };
 
+    /// <summary>Another attempt at <see cref="NewStored"/>, which nobody has begun.</summary>
+    private protected ActiveRun NewActive()
+    {
+        var stored = NewStored(RunStatus.InProgress, lastSequence: null, attempt: 2);
+        var candidate = Registry.Get("fast").Active;
+        var log = new RunLog(stored.ToStarted(candidate.Provider, candidate.Model), Time);
+        return new ActiveRun(stored.ToNewRun(UserId, new RunQuestion("Hi", null)), null, candidate, log, Time);
+    }
+
     /// <summary>The database has this run of anna's, and knows its question.</summary>
     private protected void HasRun(StoredRun run, string question = "Hi", string? systemPrompt = null)
     {
@@ -199,6 +208,20 @@ public abstract class RunTestBase
         Runs.Setup(r => r.GetQuestionAsync(It.IsAny<string>(), run.Id, It.IsAny<CancellationToken>()))
             .ReturnsAsync((string userId, string _, CancellationToken _) => userId == UserId ? new RunQuestion(question, systemPrompt) : null);
     }
+
+    /// <summary>What the database says of a run that is to be tried again.</summary>
+    private protected void AcceptsRetries(RunAdmission answer) => Runs
+        .Setup(r => r.RetryAsync(It.IsAny<RunRetry>(), It.IsAny<CancellationToken>()))
+        .ReturnsAsync(answer);
+
+    /// <summary>What is known of every key; null for nothing.</summary>
+    private protected void HasKey(KeyedRequest? earlier) => Keys
+        .Setup(k => k.FindAsync(It.IsAny<IdempotencyKey>(), It.IsAny<CancellationToken>()))
+        .ReturnsAsync(earlier);
+
+    /// <summary>The runs that were given to the database to be stored.</summary>
+    private protected IReadOnlyList<NewRun> Started() =>
+        [.. Runs.Invocations.Where(i => i.Method.Name == nameof(IRunRepository.StartAsync)).Select(i => (NewRun)i.Arguments[0])];
 
     /// <summary>Lets the clock run until the task is done; fails when it never is.</summary>
     private protected Task RunClockUntilAsync(Task task) => RunClockUntilAsync(task, TimeSpan.FromMilliseconds(10));
