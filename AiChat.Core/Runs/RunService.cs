@@ -167,12 +167,8 @@ public sealed class RunService(
 
     /// <summary>The run's events; null when the user has no such run.</summary>
     /// <exception cref="UnavailableException">The run waits to be settled by the next start.</exception>
-    public async Task<RunHandle?> FindAsync(string userId, string runId, CancellationToken cancellationToken)
-    {
-        if (await FindAcceptedAsync(runId) is { } active)
-            return active.Run.UserId == userId ? new RunHandle(active) : null;
-        return await runs.GetAsync(userId, runId, cancellationToken) is { } stored ? ToHandle(stored, isReplay: false) : null;
-    }
+    public Task<RunHandle?> FindAsync(string userId, string runId, CancellationToken cancellationToken) =>
+        FindAsync(userId, runId, isReplay: false, cancellationToken);
 
     /// <summary>
     /// Stops the run, waits until its end is stored, and returns it; a run that has ended stays as it is. Null when the user has no such run.
@@ -236,12 +232,20 @@ public sealed class RunService(
     }
 
     /// <summary>The run an earlier request with this key has made. Null when its chat was deleted since.</summary>
-    private async Task<RunHandle?> ReplayAsync(IdempotencyKey key, KeyedRequest earlier, CancellationToken cancellationToken)
+    private Task<RunHandle?> ReplayAsync(IdempotencyKey key, KeyedRequest earlier, CancellationToken cancellationToken)
     {
         key.RequireSame(earlier);
-        if (await FindAcceptedAsync(earlier.ResourceId) is { } active)
-            return new RunHandle(active, isReplay: true);
-        return await runs.GetAsync(key.UserId, earlier.ResourceId, cancellationToken) is { } stored ? ToHandle(stored, isReplay: true) : null;
+        return FindAsync(key.UserId, earlier.ResourceId, isReplay: true, cancellationToken);
+    }
+
+    private async Task<RunHandle?> FindAsync(string userId, string runId, bool isReplay, CancellationToken cancellationToken)
+    {
+        if (await FindAcceptedAsync(runId) is { } active)
+            return active.Run.UserId == userId ? new RunHandle(active, isReplay) : null;
+        if (await runs.GetAsync(userId, runId, cancellationToken) is not { } stored)
+            return null;
+        // It had ended, and was tried again before it was read.
+        return stored.CompletedAt is null && await FindAcceptedAsync(runId) is { } begun ? new RunHandle(begun, isReplay) : ToHandle(stored, isReplay);
     }
 
     private RunHandle ToHandle(StoredRun stored, bool isReplay)

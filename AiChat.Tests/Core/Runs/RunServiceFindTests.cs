@@ -128,6 +128,22 @@ public sealed class RunServiceFindTests : RunTestBase
     }
 
     [Test]
+    public async Task FindAsync_RunThatIsTriedAgainThisMoment_IsTheNewAttempt()
+    {
+        using var begun = NewActive();
+        Runs.Setup(r => r.GetAsync(UserId, "run-1", None)).ReturnsAsync(() =>
+        {
+            Executor.TryRegister(begun);
+            return NewStored(RunStatus.InProgress, lastSequence: null, attempt: 2);
+        });
+
+        var found = await Service.FindAsync(UserId, "run-1", None);
+
+        Assert.That(found!.Completion, Is.SameAs(begun.Completion));
+        Executor.Forget(begun);
+    }
+
+    [Test]
     public async Task CancelAsync_RunThatGoesOn_KeepsItsTextAndReturnsItAsItIsStored()
     {
         var model = StreamsWhatIsWritten();

@@ -221,6 +221,23 @@ public sealed class RunServiceKeyTests : RunTestBase
         Assert.That(failure.Code, Is.EqualTo("idempotency_key_reused"));
     }
 
+    [Test]
+    public async Task StartAsync_KnownKeyOfARunThatIsTriedAgainThisMoment_IsTheNewAttempt()
+    {
+        HasKey(await EarlierOfAsync(Keyed, "run-1"));
+        using var begun = NewActive();
+        Runs.Setup(r => r.GetAsync(UserId, "run-1", None)).ReturnsAsync(() =>
+        {
+            Executor.TryRegister(begun);
+            return NewStored(RunStatus.InProgress, lastSequence: null, attempt: 2);
+        });
+
+        var run = await Service.StartAsync(Keyed, None);
+
+        Assert.That((run!.IsReplay, run.Completion), Is.EqualTo((true, begun.Completion)));
+        Executor.Forget(begun);
+    }
+
     private KeyedRequest Earlier(string runId) => new(Started().Single().Key!.Fingerprint, runId, default);
 
     /// <summary>What is known of the key of this request, after it made this run.</summary>
