@@ -9,6 +9,8 @@ namespace AiChat.Tests.Core.Chats;
 
 public sealed class ChatServiceTests : RunTestBase
 {
+    private static readonly NewChat Keyed = new() { UserId = UserId, Title = "Trip", IdempotencyKey = "key-1" };
+
     private ChatService service = null!;
 
     [SetUp]
@@ -44,6 +46,118 @@ public sealed class ChatServiceTests : RunTestBase
 
         Assert.That(failure.Code, Is.EqualTo("unknown_model"));
         Chats.VerifyNoOtherCalls();
+    }
+
+    [Test]
+    public async Task CreateAsync_NewKey_IsClaimedWithTheChat()
+    {
+        HasKey(null);
+        Chats.Setup(c => c.CreateAsync(It.IsAny<Chat>(), It.IsAny<IdempotencyKey>(), None)).ReturnsAsync(default(KeyedRequest));
+
+        var created = await service.CreateAsync(Keyed, None);
+
+        Assert.That(created.IsReplay, Is.False);
+        Chats.Verify(c => c.CreateAsync(
+            created.Chat, It.Is<IdempotencyKey>(k => k.UserId == UserId && k.Value == "key-1" && k.ExpiredBefore == Time.GetUtcNow().AddHours(-24)), None));
+    }
+
+    [Test]
+    public async Task CreateAsync_KnownKey_IsTheChatOfTheFirstRequestAsItWasThen()
+    {
+        var createdAt = Time.GetUtcNow().AddHours(-1);
+        HasKey(new KeyedRequest(Fingerprint(Keyed), "chat-7", createdAt));
+
+        var created = await service.CreateAsync(Keyed, None);
+
+        Assert.That(created, Is.EqualTo(new CreatedChat(
+            new Chat { Id = "chat-7", UserId = UserId, Title = "Trip", CreatedAt = createdAt, UpdatedAt = createdAt }, IsReplay: true)));
+        Chats.VerifyNoOtherCalls();
+    }
+
+    [Test]
+    public async Task CreateAsync_KnownKeyOfAModelThatIsGone_IsAnsweredAllTheSame()
+    {
+        var request = Keyed with { Model = "gone" };
+        HasKey(new KeyedRequest(Fingerprint(request), "chat-7", Time.GetUtcNow()));
+
+        var created = await service.CreateAsync(request, None);
+
+        Assert.That((created.Chat.Id, created.IsReplay), Is.EqualTo(("chat-7", true)));
+    }
+
+    [Test]
+    public async Task CreateAsync_KeyIsTakenThisMoment_IsTheOtherChat()
+    {
+        HasKey(null);
+        Chats.Setup(c => c.CreateAsync(It.IsAny<Chat>(), It.IsAny<IdempotencyKey>(), None))
+            .ReturnsAsync(new KeyedRequest(Fingerprint(Keyed), "chat-7", Time.GetUtcNow()));
+
+        var created = await service.CreateAsync(Keyed, None);
+
+        Assert.That((created.Chat.Id, created.IsReplay), Is.EqualTo(("chat-7", true)));
+    }
+
+    private static IEnumerable<TestCaseData> OtherRequests()
+    {
+        yield return new TestCaseData(Keyed with { Title = "Work" }).SetArgDisplayNames("title");
+        yield return new TestCaseData(Keyed with { Model = "fast" }).SetArgDisplayNames("model");
+        yield return new TestCaseData(Keyed with { SystemPrompt = "" }).SetArgDisplayNames("system_prompt");
+        yield return new TestCaseData(Keyed with { Metadata = "{}" }).SetArgDisplayNames("metadata");
+    }
+
+    [TestCaseSource(nameof(OtherRequests))]
+    public void CreateAsync_KeyOfAnotherRequest_IsRefused(NewChat other)
+    {
+        HasKey(new KeyedRequest(Fingerprint(Keyed), "chat-7", Time.GetUtcNow()));
+
+        var failure = Assert.ThrowsAsync<InvalidRequestException>(() => service.CreateAsync(other, None));
+
+        Assert.That(failure.Code, Is.EqualTo("idempotency_key_reused"));
+    }
+
+    [Test]
+    public async Task GetMessagesAsync_ReplyIsBeingWritten_ShowsWhatThereIs()
+    {
+        var run = await WritingAsync("Once upon");
+        HasPage(NewMessage(1), InProgress(2, run.RunId));
+
+        var page = await service.GetMessagesAsync(UserId, ChatId, default, 10, None);
+
+        Assert.That(page!.Messages.Select(m => (m.Content, m.Status)), Is.EqualTo(new[]
+        {
+            ("Hi", MessageStatus.Completed), ("Once upon", MessageStatus.InProgress),
+        }));
+    }
+
+    [Test]
+    public async Task StreamMessagesAsync_ReplyIsBeingWritten_ShowsWhatThereIs()
+    {
+        var run = await WritingAsync("Once upon");
+        HasPage(NewMessage(1), InProgress(2, run.RunId));
+
+        var messages = await service.StreamMessagesAsync(UserId, ChatId, default, None);
+
+        Assert.That(await messages!.Select(m => m.Content).ToListAsync(), Is.EqualTo(new[] { "Hi", "Once upon" }));
+    }
+
+    [Test]
+    public async Task GetMessagesAsync_ReplyThatNobodyHolds_IsShownAsItIsStored()
+    {
+        HasPage(InProgress(2, "run of a dead process"));
+
+        var page = await service.GetMessagesAsync(UserId, ChatId, default, 10, None);
+
+        Assert.That(page!.Messages.Single().Content, Is.Empty);
+    }
+
+    [Test]
+    public async Task GetMessagesAsync_UnknownChat_IsNull()
+    {
+        Messages.Setup(m => m.GetPageAsync(UserId, ChatId, default, 10, None)).ReturnsAsync(default(MessagePage));
+
+        var page = await service.GetMessagesAsync(UserId, ChatId, default, 10, None);
+
+        Assert.That(page, Is.Null);
     }
 
     [Test]
@@ -148,6 +262,25 @@ public sealed class ChatServiceTests : RunTestBase
 
         Assert.That(await messages!.CountAsync(), Is.EqualTo(500));
     }
+
+    private static string Fingerprint(NewChat request) =>
+        IdempotencyKey.GetFingerprint("create_chat", request.Title, request.Model, request.SystemPrompt, request.Metadata);
+
+    private static Message InProgress(int sequence, string runId) =>
+        NewMessage(sequence) with { Role = MessageRole.Assistant, Content = "", Status = MessageStatus.InProgress, RunId = runId };
+
+    /// <summary>A run whose reply is that far and grows no further.</summary>
+    private async Task<AiChat.Core.Runs.RunHandle> WritingAsync(string text)
+    {
+        var model = StreamsWhatIsWritten();
+        var run = await Service.StartAsync(Send(), None);
+        model.TryWrite(text);
+        return run!;
+    }
+
+    private void HasPage(params Message[] page) => Messages
+        .Setup(m => m.GetPageAsync(UserId, ChatId, It.IsAny<MessageRange>(), It.IsAny<int>(), None))
+        .ReturnsAsync(new MessagePage { Messages = page });
 
     private int PagesRead() => Messages.Invocations.Count(i => i.Method.Name == nameof(IMessageRepository.GetPageAsync));
 

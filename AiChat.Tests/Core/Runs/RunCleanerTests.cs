@@ -1,0 +1,119 @@
+using System.Threading.Channels;
+using AiChat.Core.Errors;
+using AiChat.Core.Runs;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using Moq;
+
+namespace AiChat.Tests.Core.Runs;
+
+public sealed class RunCleanerTests : RunTestBase
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromMinutes(10);
+
+    private LoggerFactory loggers = null!;
+    private RunCleaner cleaner = null!;
+    private Channel<(string What, DateTimeOffset Before, int Limit)> calls = null!;
+    private Queue<int> logs = null!;
+    private Queue<int> keys = null!;
+
+    [SetUp]
+    public void SetUp()
+    {
+        Settings.Retention = TimeSpan.FromDays(7);
+        Settings.IdempotencyRetention = TimeSpan.FromHours(24);
+        calls = Channel.CreateUnbounded<(string, DateTimeOffset, int)>();
+        (logs, keys) = (new Queue<int>(), new Queue<int>());
+        Runs.Setup(r => r.DeleteLogsAsync(It.IsAny<DateTimeOffset>(), It.IsAny<int>(), It.IsAny<CancellationToken>()))
+            .ReturnsAsync((DateTimeOffset before, int limit, CancellationToken _) => Delete("logs", before, limit, logs));
+        Keys.Setup(k => k.DeleteExpiredAsync(It.IsAny<DateTimeOffset>(), It.IsAny<int>(), It.IsAny<CancellationToken>()))
+            .ReturnsAsync((DateTimeOffset before, int limit, CancellationToken _) => Delete("keys", before, limit, keys));
+        loggers = new LoggerFactory([Log]);
+        cleaner = new RunCleaner(Runs.Object, Keys.Object, Options.Create(Settings), Time, loggers.CreateLogger<RunCleaner>());
+    }
+
+    [TearDown]
+    public async Task TearDown()
+    {
+        await InTime(cleaner.StopAsync(None));
+        cleaner.Dispose();
+        loggers.Dispose();
+    }
+
+    [Test]
+    public async Task ExecuteAsync_Interval_RemovesLogsAndKeysOfTheirAge()
+    {
+        await cleaner.StartAsync(None);
+
+        var logs = await NextCallAsync();
+        var keys = await NextCallAsync();
+
+        Assert.That((logs.What, keys.What), Is.EqualTo(("logs", "keys")));
+        Assert.That(logs.Before, Is.LessThanOrEqualTo(Time.GetUtcNow() - Settings.Retention));
+        Assert.That(keys.Before - logs.Before, Is.EqualTo(Settings.Retention - Settings.IdempotencyRetention));
+    }
+
+    [Test]
+    public async Task ExecuteAsync_Batch_IsSmall()
+    {
+        await cleaner.StartAsync(None);
+
+        Assert.That((await NextCallAsync()).Limit, Is.EqualTo(500));
+    }
+
+    [Test]
+    public async Task ExecuteAsync_MuchToRemove_GoesOnUntilNothingIsLeft()
+    {
+        logs = new Queue<int>([500, 7]);
+        keys = new Queue<int>([500, 500, 3]);
+        await cleaner.StartAsync(None);
+
+        var made = new List<string>();
+        while (made.Count < 7)
+            made.Add((await NextCallAsync()).What);
+
+        Assert.That(made, Is.EqualTo(new[] { "logs", "logs", "logs", "keys", "keys", "keys", "keys" }));
+    }
+
+    [Test]
+    public async Task ExecuteAsync_DatabaseFails_IsTriedAgainAtTheNextInterval()
+    {
+        Log.Expect("Old logs and keys could not be removed; it is tried again later");
+        var isFailing = true;
+        Runs.Setup(r => r.DeleteLogsAsync(It.IsAny<DateTimeOffset>(), It.IsAny<int>(), It.IsAny<CancellationToken>()))
+            .Returns((DateTimeOffset before, int limit, CancellationToken _) =>
+            {
+                if (!isFailing)
+                    return Task.FromResult(Delete("logs", before, limit, logs));
+                isFailing = false;
+                return Task.FromException<int>(UnavailableException.ForDatabase(new IOException()));
+            });
+
+        await cleaner.StartAsync(None);
+
+        Assert.That((await NextCallAsync()).What, Is.EqualTo("logs"));
+    }
+
+    [Test]
+    public async Task StopAsync_Server_EndsQuietly()
+    {
+        await cleaner.StartAsync(None);
+
+        await InTime(cleaner.StopAsync(None));
+
+        Assert.That(Log.Entries, Is.Empty);
+    }
+
+    private int Delete(string what, DateTimeOffset before, int limit, Queue<int> removed)
+    {
+        calls.Writer.TryWrite((what, before, limit));
+        return removed.TryDequeue(out var count) ? count : 0;
+    }
+
+    private async Task<(string What, DateTimeOffset Before, int Limit)> NextCallAsync()
+    {
+        var call = calls.Reader.ReadAsync().AsTask();
+        await RunClockUntilAsync(call, Interval);
+        return await call;
+    }
+}

@@ -1,0 +1,181 @@
+using AiChat.Core.Runs;
+using Microsoft.Extensions.AI;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using Moq;
+
+namespace AiChat.Tests.Core.Runs;
+
+public sealed class RunRecoveryTests : RunTestBase
+{
+    private LoggerFactory loggers = null!;
+    private RunRecovery recovery = null!;
+
+    [SetUp]
+    public void SetUp()
+    {
+        loggers = new LoggerFactory([Log]);
+        recovery = new RunRecovery(Runs.Object, Executor, Registry, Options.Create(Settings), Time, loggers.CreateLogger<RunRecovery>());
+    }
+
+    [TearDown]
+    public void TearDown() => loggers.Dispose();
+
+    [Test]
+    public async Task StartAsync_Settle_MarksWhatWasUnfinished()
+    {
+        Log.Expect("2 replies were unfinished when the last process ended; they are marked incomplete");
+        Runs.Setup(r => r.SettleUnfinishedAsync(Time.GetUtcNow(), None)).ReturnsAsync(2);
+
+        await recovery.StartAsync(None);
+
+        Assert.That(Executor.Active, Is.Empty);
+    }
+
+    [Test]
+    public async Task StartAsync_SettleAndNothingWasUnfinished_SaysNothing()
+    {
+        Runs.Setup(r => r.SettleUnfinishedAsync(Time.GetUtcNow(), None)).ReturnsAsync(0);
+
+        await recovery.StartAsync(None);
+
+        Assert.That(Log.Entries, Is.Empty);
+    }
+
+    [Test]
+    public async Task StartAsync_ContinueAndNothingWasUnfinished_SaysNothing()
+    {
+        HasInterrupted();
+
+        await recovery.StartAsync(None);
+
+        Assert.That(Log.Entries, Is.Empty);
+    }
+
+    [Test]
+    public async Task StartAsync_Continue_FinishesTheReply()
+    {
+        Log.Expect("1 replies were unfinished when the last process ended; they go on");
+        HasInterrupted(Interrupted("run-1", "Once upon"));
+        var sent = default(IReadOnlyList<ChatMessage>);
+        Answers((messages, _) =>
+        {
+            sent = messages;
+            return Task.FromResult(Reply(" a time"));
+        });
+
+        await recovery.StartAsync(None);
+        await RunClockUntilAsync(Executor.StopAsync(None));
+
+        Assert.That(sent!.Select(m => $"{m.Role}: {m.Text}"), Is.EqualTo(new[] { "system: Be kind.", "user: Question of run-1?", "assistant: Once upon" }));
+        Assert.That((Stored.Single().RunId, Stored.Single().Status, Stored.Single().Reply), Is.EqualTo(("run-1", RunStatus.Completed, "Once upon a time")));
+    }
+
+    [Test]
+    public async Task StartAsync_Continue_FollowersGoOnBehindTheSeam()
+    {
+        Log.Expect("they go on");
+        var model = StreamsWhatIsWritten();
+        HasInterrupted(Interrupted("run-1", "Once upon"));
+        await recovery.StartAsync(None);
+        var run = await Service.FindAsync(UserId, "run-1", None);
+
+        model.TryWrite(" a time");
+        model.Complete();
+        await InTime(run!.Completion);
+
+        Assert.That(await run.FollowAsync(after: 10, None).Select(LogReader.Show).ToArrayAsync(), Is.EqualTo(new[]
+        {
+            $"{RunLog.CrashGap + 10} continued 9 2", $"{RunLog.CrashGap + 17} delta 9 ' a time'", $"{RunLog.CrashGap + 18} ended Completed",
+        }));
+    }
+
+    [Test]
+    public async Task StartAsync_ContinueWithAQueue_AnswersItInOrder()
+    {
+        Log.Expect("2 replies were unfinished");
+        HasInterrupted(Interrupted("run-1", "Once"), Queued("run-2"));
+        FinishesRuns((result, _) => Task.FromResult(
+            new FinishedRun(IsChatThere: true, result.RunId == "run-1" ? new NextRun("run-2", UserSequence: 3) : null)));
+
+        await recovery.StartAsync(None);
+        await RunClockUntilAsync(Executor.StopAsync(None));
+
+        Assert.That(Stored.Select(r => (r.RunId, r.AssistantSequence, r.Reply)), Is.EqualTo(new[] { ("run-1", 2, "OnceHello!"), ("run-2", 4, "Hello!") }));
+    }
+
+    [Test]
+    public async Task StartAsync_ContinueWithAQueue_LetsItWaitForItsTurn()
+    {
+        Log.Expect("2 replies were unfinished");
+        var model = StreamsWhatIsWritten();
+        HasInterrupted(Interrupted("run-1", "Once"), Queued("run-2"));
+
+        await recovery.StartAsync(None);
+
+        Assert.That(Executor.Active.Select(r => r.Run.Id), Is.EquivalentTo(new[] { "run-1", "run-2" }));
+        Assert.That(Model.Invocations, Has.Count.EqualTo(1));
+        model.Complete();
+        Executor.Find("run-2")!.Stop(RunStopReason.Cancelled);
+        await RunClockUntilAsync(Executor.StopAsync(None));
+    }
+
+    [Test]
+    public async Task StartAsync_ContinueAndAQueuedRunIsCancelled_EndsItWithoutATurn()
+    {
+        Log.Expect("1 replies were unfinished");
+        HasInterrupted(Queued("run-2"));
+        await recovery.StartAsync(None);
+
+        Executor.Find("run-2")!.Stop(RunStopReason.Cancelled);
+        await RunClockUntilAsync(Executor.StopAsync(None));
+
+        Assert.That((Stored.Single().Status, Stored.Single().AssistantSequence), Is.EqualTo((RunStatus.Cancelled, 4)));
+    }
+
+    [TestCase("smart", "oss-120b")]
+    [TestCase("gone", "oss-20b")]
+    public async Task StartAsync_Continue_AsksTheRunsModelElseTheDefault(string alias, string expected)
+    {
+        Log.Expect("they go on");
+        var interrupted = Interrupted("run-1", "Once");
+        HasInterrupted(interrupted with { Run = interrupted.Run with { Alias = alias } });
+
+        await recovery.StartAsync(None);
+        await RunClockUntilAsync(Executor.StopAsync(None));
+
+        Assert.That(Stored.Single().Model, Is.EqualTo(expected));
+    }
+
+    [Test]
+    public void StartAsync_DatabaseFails_PreventsTheStart()
+    {
+        Runs.Setup(r => r.SettleUnfinishedAsync(Time.GetUtcNow(), None)).ThrowsAsync(new IOException("disk"));
+
+        Assert.ThrowsAsync<IOException>(() => recovery.StartAsync(None));
+    }
+
+    private static InterruptedRun Interrupted(string id, string text) => new()
+    {
+        UserId = UserId,
+        Question = new RunQuestion($"Question of {id}?", "Be kind."),
+        Run = NewStored(RunStatus.InProgress, text, lastSequence: null, attempt: 2) with
+        {
+            Id = id,
+            Seams = [new RunContinued(RunLog.CrashGap + text.Length + 1, text.Length, Attempt: 2)],
+        },
+    };
+
+    private static InterruptedRun Queued(string id) => new()
+    {
+        UserId = UserId,
+        Question = new RunQuestion($"Question of {id}?", null),
+        Run = NewStored(RunStatus.Queued, lastSequence: null) with { Id = id, UserSequence = 3 },
+    };
+
+    private void HasInterrupted(params InterruptedRun[] interrupted)
+    {
+        Settings.OnRestart = OnRestart.Continue;
+        Runs.Setup(r => r.ContinueUnfinishedAsync(Time.GetUtcNow(), None)).ReturnsAsync(interrupted);
+    }
+}
