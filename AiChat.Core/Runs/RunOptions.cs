@@ -45,6 +45,9 @@ public sealed class RunOptionsValidator : IValidateOptions<RunOptions>
 
     private static readonly TimeSpan LongestDuration = TimeSpan.FromDays(1);
 
+    /// <summary>A hundred years: counted back from now, it must not lead out of the calendar.</summary>
+    private static readonly TimeSpan LongestRetention = TimeSpan.FromDays(36_500);
+
     /// <summary>Keeps any reply shorter than what a crash may lose of the log's positions (<see cref="RunLog.CrashGap"/>).</summary>
     private const int MostReplyTokens = 4 << 20;
 
@@ -59,10 +62,10 @@ public sealed class RunOptionsValidator : IValidateOptions<RunOptions>
             problems.Add($"Runs:MaxReplyTokens is {options.MaxReplyTokens}: write a number of tokens from 1 to {MostReplyTokens}.");
         if (options.QueueLimit < 0)
             problems.Add($"Runs:QueueLimit is {options.QueueLimit}: write how many messages may wait in one chat, 0 or more.");
-        if (options.Retention < TimeSpan.Zero)
-            problems.Add($"Runs:Retention is {options.Retention}: write a time of zero or more, such as 7.00:00:00 for seven days.");
-        if (options.IdempotencyRetention <= TimeSpan.Zero)
-            problems.Add($"Runs:IdempotencyRetention is {options.IdempotencyRetention}: write a time above zero, such as 1.00:00:00 for a day.");
+        if (options.Retention < TimeSpan.Zero || options.Retention > LongestRetention)
+            problems.Add($"Runs:Retention is {options.Retention}: write a time from zero to {LongestRetention}, such as 7.00:00:00 for seven days.");
+        if (options.IdempotencyRetention <= TimeSpan.Zero || options.IdempotencyRetention > LongestRetention)
+            problems.Add($"Runs:IdempotencyRetention is {options.IdempotencyRetention}: write a time above zero and up to {LongestRetention}, such as 1.00:00:00 for a day.");
         if (!Enum.IsDefined(options.OnRestart))
             problems.Add($"Runs:OnRestart is {options.OnRestart}: write Settle or Continue.");
         return problems.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(problems);

@@ -46,14 +46,24 @@ public sealed class RunOptionsTests
     [TestCase(nameof(RunOptions.MaxReplyTokens), 0, "write a number of tokens from 1 to 4194304.")]
     [TestCase(nameof(RunOptions.MaxReplyTokens), 4_194_305, "write a number of tokens from 1 to 4194304.")]
     [TestCase(nameof(RunOptions.QueueLimit), -1, "write how many messages may wait in one chat, 0 or more.")]
-    [TestCase(nameof(RunOptions.Retention), "-00:00:01", "write a time of zero or more, such as 7.00:00:00 for seven days.")]
-    [TestCase(nameof(RunOptions.IdempotencyRetention), "00:00:00", "write a time above zero, such as 1.00:00:00 for a day.")]
+    [TestCase(nameof(RunOptions.Retention), "-00:00:01", "write a time from zero to 36500.00:00:00, such as 7.00:00:00 for seven days.")]
+    [TestCase(nameof(RunOptions.IdempotencyRetention), "00:00:00", "write a time above zero and up to 36500.00:00:00, such as 1.00:00:00 for a day.")]
     [TestCase(nameof(RunOptions.OnRestart), (OnRestart)2, "write Settle or Continue.")]
     public void Validate_ValueOutsideLimits_NamesKeyAndCure(string setting, object value, string cure)
     {
         var result = new RunOptionsValidator().Validate(null, With(setting, value));
 
         Assert.That(result.Failures, Is.EqualTo(new[] { $"Runs:{setting} is {value}: {cure}" }));
+    }
+
+    /// <summary>Counted back from now, such a time would lie before the first year of the calendar.</summary>
+    [TestCase(nameof(RunOptions.Retention))]
+    [TestCase(nameof(RunOptions.IdempotencyRetention))]
+    public void Validate_RetentionLongerThanTheCalendar_NamesTheLongest(string setting)
+    {
+        var result = new RunOptionsValidator().Validate(null, With(setting, "1000000.00:00:00"));
+
+        Assert.That(result.Failures!.Single(), Does.StartWith($"Runs:{setting} is 1000000.00:00:00").And.Contain("36500.00:00:00"));
     }
 
     [Test]
