@@ -1,4 +1,5 @@
 using AiChat.Core.Chats;
+using AiChat.Core.Idempotency;
 using AiChat.Tests.Infrastructure.Persistence;
 
 namespace AiChat.Tests.Infrastructure.Chats;
@@ -6,6 +7,36 @@ namespace AiChat.Tests.Infrastructure.Chats;
 [TestFixtureSource(typeof(TestDatabase), nameof(TestDatabase.Engines))]
 public sealed class ChatRepositoryTests(Engine engine) : RepositoryTestBase(engine)
 {
+    [Test]
+    public async Task CreateAsync_FreeKey_IsStoredWithTheChat()
+    {
+        var earlier = await Database.Chats.CreateAsync(NewChat("chat-1"), Key(), None);
+
+        Assert.That(earlier, Is.Null);
+        Assert.That(await Database.Keys.FindAsync(Key(), None), Is.EqualTo(new KeyedRequest("fingerprint", "chat-1", Start)));
+    }
+
+    [Test]
+    public async Task CreateAsync_TakenKey_NamesTheFirstChatAndStoresNothing()
+    {
+        await Database.Chats.CreateAsync(NewChat("chat-1"), Key(), None);
+
+        var earlier = await Database.Chats.CreateAsync(NewChat("chat-2"), Key(fingerprint: "another"), None);
+
+        Assert.That(earlier, Is.EqualTo(new KeyedRequest("fingerprint", "chat-1", Start)));
+        Assert.That((await Database.Chats.ListAsync(Anna, 10, after: null, None)).Total, Is.EqualTo(1));
+        Assert.That(await Database.Chats.GetAsync(Anna, "chat-2", None), Is.Null);
+    }
+
+    [Test]
+    public async Task CreateAsync_SameKeyManyTimesAtOnce_MakesOneChat()
+    {
+        var earlier = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => Database.Chats.CreateAsync(NewChat($"chat-{i}"), Key(), None)));
+
+        Assert.That(earlier.Count(e => e is null), Is.EqualTo(1));
+        Assert.That((await Database.Chats.ListAsync(Anna, 100, after: null, None)).Chats, Has.Count.EqualTo(1));
+    }
+
     [Test]
     public async Task CreateAsync_EveryField_IsReadBack()
     {

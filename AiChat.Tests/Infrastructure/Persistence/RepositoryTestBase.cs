@@ -1,4 +1,5 @@
 using AiChat.Core.Chats;
+using AiChat.Core.Idempotency;
 using AiChat.Core.Memory;
 using AiChat.Core.Runs;
 
@@ -80,12 +81,42 @@ public abstract class RepositoryTestBase(Engine engine)
         },
     };
 
+    /// <summary>A key of anna's that is good for a minute: one stored more than that before <paramref name="at"/> is free again.</summary>
+    private protected static IdempotencyKey Key(string value = "key-1", string fingerprint = "fingerprint", int at = 0) =>
+        new(Anna, value, fingerprint, ExpiredBefore: At(at - 60));
+
+    private protected static RunRetry Retry(NewRun run, int attempt = 2, long firstSequence = 7, int at = 10) => new()
+    {
+        RunId = run.Id,
+        ChatId = run.ChatId,
+        UserId = run.UserId,
+        Attempt = attempt,
+        FirstSequence = firstSequence,
+        Admission = new RunAdmissionRule(MostUnfinished: 1000),
+        Now = At(at),
+    };
+
     private protected async Task<Chat> CreateChatAsync(string id, string userId = Anna, int updatedAt = 0)
     {
         var chat = NewChat(id, userId, updatedAt);
         await Database.Chats.CreateAsync(chat, key: null, None);
         return chat;
     }
+
+    /// <summary>A run whose turn it is, with as much of its reply as the database was given.</summary>
+    private protected async Task<NewRun> BeginAsync(string id, string chatId, params RunText[] flushed)
+    {
+        var run = NewRun(id, chatId);
+        await Database.Runs.StartAsync(run, None);
+        foreach (var text in flushed)
+            await Database.Runs.AppendAsync([text with { RunId = id }], None);
+        return run;
+    }
+
+    /// <summary>What the database keeps of the texts of running replies, and of the seams in them.</summary>
+    private protected Task<IReadOnlyList<(string RunId, long Sequence, string Event, long Offset, string Text)>> GetEventsAsync() =>
+        Database.QueryAsync<(string, long, string, long, string)>(
+            "select run_id, sequence, event, text_offset, text from run_events order by run_id, sequence");
 
     /// <summary>A question with its reply; the run has the id <c>run-{sequence of the question}</c>.</summary>
     private protected async Task AddTurnAsync(string chatId, string? reply = "Yes.")

@@ -1,6 +1,8 @@
 using AiChat.Core.Chats;
+using AiChat.Core.Idempotency;
 using AiChat.Core.Runs;
 using AiChat.Infrastructure.Chats;
+using AiChat.Infrastructure.Idempotency;
 using AiChat.Infrastructure.Persistence;
 using AiChat.Infrastructure.Persistence.Sqlite;
 using AiChat.Infrastructure.Runs;
@@ -33,6 +35,8 @@ public sealed class TestDatabase : IDisposable
     public IMessageRepository Messages => new MessageRepository(sqlite);
 
     public IRunRepository Runs => new RunRepository(sqlite);
+
+    public IIdempotencyRepository Keys => new IdempotencyRepository(sqlite);
 
     internal SqliteDatabase Sqlite => sqlite;
 

@@ -1,0 +1,356 @@
+using AiChat.Core.Chats;
+using AiChat.Core.Runs;
+using AiChat.Tests.Infrastructure.Persistence;
+
+namespace AiChat.Tests.Infrastructure.Runs;
+
+/// <summary>The text of running replies, and what becomes of it at their end or after a crash.</summary>
+[TestFixtureSource(typeof(TestDatabase), nameof(TestDatabase.Engines))]
+public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(engine)
+{
+    private const string ChatId = "chat-1";
+    private const long Gap = RunLog.CrashGap;
+
+    private static readonly RunText Hello = new("run-1", Sequence: 6, Offset: 0, "Hello");
+    private static readonly RunText World = new("run-1", Sequence: 12, Offset: 5, " world");
+
+    [SetUp]
+    public Task CreateChat() => CreateChatAsync(ChatId);
+
+    [Test]
+    public async Task AppendAsync_SeveralRuns_StoresTheirTexts()
+    {
+        await CreateChatAsync("chat-2");
+        await BeginAsync("run-1", ChatId);
+        await BeginAsync("run-2", "chat-2");
+
+        await Database.Runs.AppendAsync([Hello, new RunText("run-2", 3, 0, "Ho")], None);
+
+        Assert.That(await GetEventsAsync(), Is.EqualTo(new[] { ("run-1", 6, "message.delta", 0, "Hello"), ("run-2", 3, "message.delta", 0, "Ho") }));
+    }
+
+    [Test]
+    public async Task AppendAsync_RunHasEnded_LeavesItsTextOut()
+    {
+        await CreateChatAsync("chat-2");
+        var ended = await BeginAsync("run-1", ChatId);
+        await BeginAsync("run-2", "chat-2");
+        await Database.Runs.FinishAsync(Reply(ended, 1), None);
+
+        await Database.Runs.AppendAsync([Hello, new RunText("run-2", 3, 0, "Ho")], None);
+
+        Assert.That((await GetEventsAsync()).Select(e => e.RunId), Is.EqualTo(new[] { "run-2" }));
+    }
+
+    [Test]
+    public async Task AppendAsync_ChatWasDeleted_LeavesTheTextOut()
+    {
+        await BeginAsync("run-1", ChatId, Hello);
+        await Database.Chats.DeleteAsync(Anna, ChatId, None);
+
+        await Database.Runs.AppendAsync([World], None);
+
+        Assert.That(await GetEventsAsync(), Is.Empty);
+    }
+
+    [Test]
+    public async Task FinishAsync_TextWasFlushed_RemovesIt()
+    {
+        var run = await BeginAsync("run-1", ChatId, Hello, World);
+
+        await Database.Runs.FinishAsync(Reply(run, 1, "Hello world") with { HasFlushed = true }, None);
+
+        Assert.That(await GetEventsAsync(), Is.Empty);
+    }
+
+    [Test]
+    public async Task FinishAsync_TextOfOtherRuns_Stays()
+    {
+        await CreateChatAsync("chat-2");
+        var run = await BeginAsync("run-1", ChatId, Hello);
+        await BeginAsync("run-2", "chat-2", new RunText("", 3, 0, "Ho"));
+
+        await Database.Runs.FinishAsync(Reply(run, 1, "Hello") with { HasFlushed = true }, None);
+
+        Assert.That((await GetEventsAsync()).Select(e => e.RunId), Is.EqualTo(new[] { "run-2" }));
+    }
+
+    [Test]
+    public async Task FinishAsync_RunThatWentOn_KeepsItsSeam()
+    {
+        var run = await BeginAsync("run-1", ChatId, Hello);
+        await Database.Runs.ContinueUnfinishedAsync(At(5), None);
+
+        await Database.Runs.FinishAsync(Reply(run, 1, "Hello world") with { HasFlushed = true, LastSequence = Gap + 13 }, None);
+
+        var stored = await Database.Runs.GetAsync(Anna, "run-1", None);
+        Assert.That(stored!.Seams, Is.EqualTo(new[] { new RunContinued(Gap + 6, Offset: 5, Attempt: 2) }));
+        Assert.That((await GetEventsAsync()).Select(e => e.Event), Is.EqualTo(new[] { "run.continued" }));
+    }
+
+    [Test]
+    public async Task FinishAsync_End_IsStoredWithItsPositionAndTimes()
+    {
+        var run = await BeginAsync("run-1", ChatId);
+
+        await Database.Runs.FinishAsync(Failure(run, 1) with { FirstTokenAt = At(1), LastSequence = 42 }, None);
+
+        var stored = await Database.Runs.GetAsync(Anna, "run-1", None);
+        Assert.That((stored!.LastSequence, stored.FirstTokenAt, stored.CompletedAt), Is.EqualTo(((long?)42, (DateTimeOffset?)At(1), (DateTimeOffset?)At(2))));
+        Assert.That(stored.Error, Is.EqualTo(new RunError("provider_timeout", "Sorry.")));
+    }
+
+    [Test]
+    public async Task GetAsync_Run_IsAsItWasAskedForAndEnded()
+    {
+        var run = NewRun("run-1", ChatId) with { Temperature = 0.25, MaxTokens = 77 };
+        await Database.Runs.StartAsync(run, None);
+        await Database.Runs.FinishAsync(Reply(run, 1, "Hello") with { LastSequence = 7 }, None);
+
+        var stored = await Database.Runs.GetAsync(Anna, "run-1", None);
+
+        Assert.That(stored! with { EarlierAttempts = [], Seams = [] }, Is.EqualTo(new StoredRun
+        {
+            Id = "run-1",
+            ChatId = ChatId,
+            UserMessageId = "run-1-question",
+            AssistantMessageId = "run-1-reply",
+            UserSequence = 1,
+            Alias = "fast",
+            Temperature = 0.25,
+            MaxTokens = 77,
+            Status = RunStatus.Completed,
+            Attempt = 1,
+            Provider = "groq",
+            Model = "oss",
+            Usage = new RunUsage(11, 22),
+            FinishReason = "stop",
+            Reply = "Hello",
+            FirstSequence = 1,
+            LastSequence = 7,
+            CreatedAt = At(1),
+            StartedAt = At(1),
+            CompletedAt = At(2),
+        }));
+    }
+
+    [TestCase("run-1", Bob)]
+    [TestCase("run-2", Anna)]
+    public async Task GetAsync_NotTheUsersRun_IsNull(string runId, string userId)
+    {
+        await BeginAsync("run-1", ChatId);
+
+        Assert.That(await Database.Runs.GetAsync(userId, runId, None), Is.Null);
+    }
+
+    [Test]
+    public async Task SettleUnfinishedAsync_TextWasFlushed_BecomesTheReply()
+    {
+        await BeginAsync("run-1", ChatId, Hello, World);
+        Database.Restart();
+
+        await Database.Runs.SettleUnfinishedAsync(At(60), None);
+
+        var stored = await Database.Runs.GetAsync(Anna, "run-1", None);
+        Assert.That((stored!.Status, stored.Reply, stored.CompletedAt), Is.EqualTo((RunStatus.Incomplete, "Hello world", (DateTimeOffset?)At(60))));
+        Assert.That(await GetEventsAsync(), Is.Empty);
+    }
+
+    [Test]
+    public async Task SettleUnfinishedAsync_Run_SaysWhyAndThatItCanBeTriedAgain()
+    {
+        await BeginAsync("run-1", ChatId);
+
+        await Database.Runs.SettleUnfinishedAsync(At(60), None);
+
+        var error = (await Database.Runs.GetAsync(Anna, "run-1", None))!.Error!;
+        Assert.That((error.Code, error.Message, error.RetryAfter is not null), Is.EqualTo(("run_interrupted", RunError.ForShutdown().Message, true)));
+    }
+
+    /// <summary>The process may have shown text that it did not store: its positions must mean nothing else.</summary>
+    [Test]
+    public async Task SettleUnfinishedAsync_End_IsBehindEverythingThatWasShown()
+    {
+        await BeginAsync("run-1", ChatId, Hello);
+
+        await Database.Runs.SettleUnfinishedAsync(At(60), None);
+
+        Assert.That((await Database.Runs.GetAsync(Anna, "run-1", None))!.LastSequence, Is.EqualTo(Gap + 6));
+    }
+
+    [Test]
+    public async Task SettleUnfinishedAsync_RunThatHadGoneOnBefore_KeepsWhatAllProcessesWrote()
+    {
+        await BeginAsync("run-1", ChatId, Hello);
+        await Database.Runs.ContinueUnfinishedAsync(At(5), None);
+        await Database.Runs.AppendAsync([World with { Sequence = Gap + 12 }], None);
+
+        await Database.Runs.SettleUnfinishedAsync(At(60), None);
+
+        var stored = await Database.Runs.GetAsync(Anna, "run-1", None);
+        Assert.That((stored!.Reply, stored.LastSequence, stored.Seams.Count), Is.EqualTo(("Hello world", (long?)((2 * Gap) + 12), 1)));
+    }
+
+    [Test]
+    public async Task SettleUnfinishedAsync_SettledRun_CanBeTriedAgain()
+    {
+        var run = await BeginAsync("run-1", ChatId, Hello);
+        await Database.Runs.SettleUnfinishedAsync(At(60), None);
+
+        var admission = await Database.Runs.RetryAsync(Retry(run), None);
+
+        Assert.That(admission, Is.EqualTo(new RunAdmission.Accepted(1, BusyWith: null)));
+    }
+
+    [Test]
+    public async Task ContinueUnfinishedAsync_RunThatWasWritten_GoesOnAsAnotherAttempt()
+    {
+        await BeginAsync("run-1", ChatId, Hello, World);
+        Database.Restart();
+
+        var interrupted = (await Database.Runs.ContinueUnfinishedAsync(At(60), None)).Single();
+
+        Assert.That((interrupted.UserId, interrupted.Question), Is.EqualTo((Anna, new RunQuestion("Question of run-1?", null))));
+        Assert.That((interrupted.Run.Id, interrupted.Run.Status, interrupted.Run.Attempt, interrupted.Run.Reply), Is.EqualTo(
+            ("run-1", RunStatus.InProgress, 2, "Hello world")));
+        Assert.That(interrupted.Run.Seams, Is.EqualTo(new[] { new RunContinued(Gap + 12, Offset: 11, Attempt: 2) }));
+    }
+
+    [Test]
+    public async Task ContinueUnfinishedAsync_Run_IsStoredWithTheAttemptThatDied()
+    {
+        await BeginAsync("run-1", ChatId, Hello);
+
+        await Database.Runs.ContinueUnfinishedAsync(At(60), None);
+
+        var stored = await Database.Runs.GetAsync(Anna, "run-1", None);
+        Assert.That((stored!.Status, stored.Attempt, stored.StartedAt), Is.EqualTo((RunStatus.InProgress, 2, (DateTimeOffset?)At(60))));
+        var attempt = stored.EarlierAttempts.Single();
+        Assert.That((attempt.Attempt, attempt.Status, attempt.Error!.Code, attempt.Reply, attempt.StartedAt, attempt.CompletedAt), Is.EqualTo(
+            (1, RunStatus.Incomplete, "run_interrupted", "Hello", (DateTimeOffset?)At(1), (DateTimeOffset?)At(60))));
+    }
+
+    [Test]
+    public async Task ContinueUnfinishedAsync_NothingWasFlushed_BeginsWithoutText()
+    {
+        await BeginAsync("run-1", ChatId);
+
+        var interrupted = (await Database.Runs.ContinueUnfinishedAsync(At(60), None)).Single();
+
+        Assert.That((interrupted.Run.Reply, interrupted.Run.Seams[0]), Is.EqualTo(("", new RunContinued(Gap + 1, Offset: 0, Attempt: 2))));
+    }
+
+    [Test]
+    public async Task ContinueUnfinishedAsync_SecondCrash_HasBothSeams()
+    {
+        await BeginAsync("run-1", ChatId, Hello);
+        await Database.Runs.ContinueUnfinishedAsync(At(60), None);
+        await Database.Runs.AppendAsync([World with { Sequence = Gap + 12 }], None);
+
+        var interrupted = (await Database.Runs.ContinueUnfinishedAsync(At(70), None)).Single();
+
+        Assert.That((interrupted.Run.Reply, interrupted.Run.Attempt), Is.EqualTo(("Hello world", 3)));
+        Assert.That(interrupted.Run.Seams, Is.EqualTo(new[] { new RunContinued(Gap + 6, 5, 2), new RunContinued((2 * Gap) + 12, 11, 3) }));
+    }
+
+    [Test]
+    public async Task ContinueUnfinishedAsync_Queues_StayAndComeInTheOrderOfTheirTurns()
+    {
+        // Ids against the order: only the sequence may decide.
+        await BeginAsync("run-c", ChatId, Hello);
+        await BeginAsync("run-b", ChatId);
+        await BeginAsync("run-a", ChatId);
+
+        var interrupted = await Database.Runs.ContinueUnfinishedAsync(At(60), None);
+
+        Assert.That(interrupted.Select(i => (i.Run.Id, i.Run.Status, i.Run.Attempt, i.Run.UserSequence)), Is.EqualTo(new[]
+        {
+            ("run-c", RunStatus.InProgress, 2, 1), ("run-b", RunStatus.Queued, 1, 3), ("run-a", RunStatus.Queued, 1, 5),
+        }));
+    }
+
+    [Test]
+    public async Task ContinueUnfinishedAsync_Chat_StaysBusyUntilTheRunEnds()
+    {
+        var run = await BeginAsync("run-1", ChatId, Hello);
+        await BeginAsync("run-2", ChatId);
+        await Database.Runs.ContinueUnfinishedAsync(At(60), None);
+
+        var finished = await Database.Runs.FinishAsync(Reply(run, 1, "Hello world") with { HasFlushed = true }, None);
+
+        Assert.That(finished.Next, Is.EqualTo(new NextRun("run-2", 3)));
+    }
+
+    [Test]
+    public async Task ContinueUnfinishedAsync_NothingUnfinished_IsEmpty()
+    {
+        await AddTurnAsync(ChatId);
+
+        Assert.That(await Database.Runs.ContinueUnfinishedAsync(At(60), None), Is.Empty);
+    }
+
+    [Test]
+    public async Task DeleteLogsAsync_OldRuns_LoseTheirSeams()
+    {
+        await CreateChatAsync("chat-2");
+        await CreateChatAsync("chat-3");
+        await ContinueAndFinishAsync("run-1", ChatId, endedAt: 100);
+        await ContinueAndFinishAsync("run-2", "chat-2", endedAt: 101);
+        await BeginAsync("run-3", "chat-3", new RunText("", 3, 0, "Ho"));
+
+        var deleted = await Database.Runs.DeleteLogsAsync(At(101), 10, None);
+
+        Assert.That(deleted, Is.EqualTo(1));
+        Assert.That((await GetEventsAsync()).Select(e => (e.RunId, e.Event)), Is.EqualTo(new[] { ("run-2", "run.continued"), ("run-3", "message.delta") }));
+    }
+
+    [Test]
+    public async Task DeleteLogsAsync_RunsThatGoOn_KeepTheirSeams()
+    {
+        await BeginAsync("run-1", ChatId, Hello);
+        await Database.Runs.ContinueUnfinishedAsync(At(5), None);
+
+        var deleted = await Database.Runs.DeleteLogsAsync(At(1000), 10, None);
+
+        Assert.That(deleted, Is.Zero);
+    }
+
+    [Test]
+    public async Task DeleteLogsAsync_Limit_IsKept()
+    {
+        await CreateChatAsync("chat-2");
+        await ContinueAndFinishAsync("run-1", ChatId, endedAt: 100);
+        await ContinueAndFinishAsync("run-2", "chat-2", endedAt: 100);
+
+        var deleted = new[]
+        {
+            await Database.Runs.DeleteLogsAsync(At(200), 1, None), await Database.Runs.DeleteLogsAsync(At(200), 1, None),
+            await Database.Runs.DeleteLogsAsync(At(200), 1, None),
+        };
+
+        Assert.That(deleted, Is.EqualTo(new[] { 1, 1, 0 }));
+    }
+
+    [Test]
+    public async Task ReadBackwardsAsync_BrokenReplies_AreReadAsFarAsTheyWereWritten()
+    {
+        var first = await BeginAsync("run-1", ChatId);
+        await Database.Runs.FinishAsync(Failure(first, 1) with { Status = RunStatus.Cancelled, Reply = "Hel" }, None);
+        var second = await BeginAsync("run-2", ChatId);
+        await Database.Runs.FinishAsync(Failure(second, 3) with { Status = RunStatus.Incomplete, Reply = "lo" }, None);
+
+        var history = await Database.Messages.ReadBackwardsAsync(Anna, ChatId, 5, None).Select(m => (m.Role, m.Content)).ToListAsync();
+
+        Assert.That(history, Is.EqualTo(new[]
+        {
+            (MessageRole.Assistant, "lo"), (MessageRole.User, "Question of run-2?"), (MessageRole.Assistant, "Hel"), (MessageRole.User, "Question of run-1?"),
+        }));
+    }
+
+    private async Task ContinueAndFinishAsync(string id, string chatId, int endedAt)
+    {
+        var run = await BeginAsync(id, chatId, Hello);
+        await Database.Runs.ContinueUnfinishedAsync(At(5), None);
+        await Database.Runs.FinishAsync(Reply(run, 1, "Hello", endedAt) with { HasFlushed = true, LastSequence = Gap + 7 }, None);
+    }
+}
