@@ -15,7 +15,8 @@ public interface IRunRepository
     Task<RunAdmission> RetryAsync(RunRetry retry, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Stores text of running replies, for the case that the process dies. Text of a run that has ended, or is gone, is left out.
+    /// Stores text of running replies, for the case that the process dies. Text of an attempt that has ended, or of a run that is gone, is
+    /// left out.
     /// </summary>
     Task AppendAsync(IReadOnlyList<RunText> texts, CancellationToken cancellationToken);
 

@@ -145,10 +145,12 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
 
     private const string ForgetAttemptSql = "delete from run_attempts where run_id = @RunId and attempt = @Attempt";
 
-    /// <summary>Only while the run goes on: its end, or the end of its chat, may have been stored since the text was taken.</summary>
+    /// <summary>
+    /// Only while the attempt goes on: its end, the end of its chat, or the next attempt may have been stored since the text was taken.
+    /// </summary>
     private const string AppendSql = """
         insert into run_events (run_id, sequence, event, text_offset, text)
-        select id, @Sequence, 'message.delta', @Offset, @Text from runs where id = @RunId and completed_at is null
+        select id, @Sequence, 'message.delta', @Offset, @Text from runs where id = @RunId and completed_at is null and first_sequence < @Sequence
         """;
 
     public Task AppendAsync(IReadOnlyList<RunText> texts, CancellationToken cancellationToken) => database.WriteAsync(async connection =>

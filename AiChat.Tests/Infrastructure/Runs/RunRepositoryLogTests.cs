@@ -53,6 +53,19 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
         Assert.That(await GetEventsAsync(), Is.Empty);
     }
 
+    /// <summary>It was taken from the log just before that attempt ended.</summary>
+    [Test]
+    public async Task AppendAsync_TextOfAnEarlierAttempt_IsLeftOut()
+    {
+        var run = await BeginAsync("run-1", ChatId);
+        await Database.Runs.FinishAsync(Failure(run, 1) with { LastSequence = 13 }, None);
+        await Database.Runs.RetryAsync(Retry(run, firstSequence: 14), None);
+
+        await Database.Runs.AppendAsync([World], None);
+
+        Assert.That(await GetEventsAsync(), Is.Empty);
+    }
+
     [Test]
     public async Task FinishAsync_TextWasFlushed_RemovesIt()
     {
