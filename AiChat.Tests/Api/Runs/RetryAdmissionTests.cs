@@ -84,6 +84,26 @@ public sealed class RetryAdmissionTests : ApiTestBase
         Assert.That((await retrying).Status, Is.EqualTo(200));
     }
 
+    [Test]
+    public async Task Follow_RunThatIsTriedAgainThisMoment_ShowsTheNewAttempt()
+    {
+        gate.Open();
+        Llm.Enqueue(LlmReplies.Slow());
+        var retrying = Task.CompletedTask;
+        gate.BeforeNextGet = async () =>
+        {
+            retrying = App.RetryAsync(failedRunId);
+            await Llm.WaitForRequestsAsync(2);
+        };
+
+        await using var follower = await App.FollowAsync(failedRunId);
+
+        var started = await follower.NextAsync();
+        Assert.That(started.Data.Number("attempt"), Is.EqualTo(2));
+        Llm.Release();
+        await retrying;
+    }
+
     private IRunRepository CreateRepository(IServiceProvider services)
     {
         var repository = RetryGate.InFrontOf(ActivatorUtilities.CreateInstance<RunRepository>(services));
@@ -110,6 +130,9 @@ public class RetryGate : DispatchProxy
     private readonly TaskCompletionSource open = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private RunRepository repository = null!;
 
+    /// <summary>What happens right before a run is read for the next time; null for nothing.</summary>
+    public Func<Task>? BeforeNextGet { get; set; }
+
     /// <summary>Ends when a retry has arrived.</summary>
     public Task Reached => reached.Task;
 
@@ -127,6 +150,8 @@ public class RetryGate : DispatchProxy
     {
         if (targetMethod!.Name == nameof(IRunRepository.RetryAsync))
             return RetryAsync((RunRetry)args![0]!, (CancellationToken)args[1]!);
+        if (targetMethod.Name == nameof(IRunRepository.GetAsync) && BeforeNextGet is { } before)
+            return GetAsync(before, (string)args![0]!, (string)args[1]!);
         return targetMethod.Invoke(repository, args);
     }
 
@@ -135,5 +160,12 @@ public class RetryGate : DispatchProxy
         reached.TrySetResult();
         await open.Task.WaitAsync(TimeSpan.FromSeconds(20), cancellationToken);
         return await repository.RetryAsync(retry, cancellationToken);
+    }
+
+    private async Task<StoredRun?> GetAsync(Func<Task> before, string userId, string runId)
+    {
+        BeforeNextGet = null;
+        await before();
+        return await repository.GetAsync(userId, runId, CancellationToken.None);
     }
 }
