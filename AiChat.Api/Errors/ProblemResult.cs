@@ -17,7 +17,8 @@ internal static class ProblemWriter
     public static Task WriteProblemAsync(this HttpContext context, ProblemResponse problem)
     {
         context.Response.StatusCode = problem.Status;
+        // Without a token of ours: the framework stops by itself when the client has gone, and does not throw then.
         return context.Response.WriteAsJsonAsync(
-            problem with { TraceId = context.TraceIdentifier }, Json.JsonSetup.Options, "application/problem+json", context.RequestAborted);
+            problem with { TraceId = context.TraceIdentifier }, Json.JsonSetup.Options, "application/problem+json", CancellationToken.None);
     }
 }
