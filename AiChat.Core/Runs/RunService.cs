@@ -105,7 +105,10 @@ public sealed class RunService(
     /// </summary>
     /// <exception cref="ConflictException"><c>chat_busy</c>, <c>run_not_retryable</c>; nothing has changed.</exception>
     /// <inheritdoc cref="StartAsync"/>
-    public async Task<RunHandle?> RetryAsync(RetryCommand command, CancellationToken cancellationToken)
+    public Task<RunHandle?> RetryAsync(RetryCommand command, CancellationToken cancellationToken) =>
+        RetryAsync(command, isSecondLook: false, cancellationToken);
+
+    private async Task<RunHandle?> RetryAsync(RetryCommand command, bool isSecondLook, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
         var key = ToKey(command, now);
@@ -139,9 +142,11 @@ public sealed class RunService(
             stored.ToNewRun(command.UserId, question), question.SystemPrompt, alias.Active, new RunLog(started, time), time);
         if (!executor.TryRegister(run))
         {
+            if (isSecondLook)
+                throw NotRetryable(stored.Id);
             // Somebody else tries it again at this moment, perhaps under the same key: what comes of that decides.
             await FindAcceptedAsync(stored.Id);
-            return await RetryAsync(command, cancellationToken);
+            return await RetryAsync(command, isSecondLook: true, cancellationToken);
         }
 
         var admission = await AdmitAsync(run, () => runs.RetryAsync(retry, CancellationToken.None));

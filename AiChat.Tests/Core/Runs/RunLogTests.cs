@@ -164,23 +164,23 @@ public sealed class RunLogTests
     [Test]
     public async Task FollowAsync_LongText_ComesInPortions()
     {
-        var log = Ended(new string('x', 20_000));
+        var log = Ended(new string('x', 80_000));
         await using var reader = new LogReader(log);
 
         var deltas = (await reader.TakeReadyAsync()).OfType<MessageDelta>();
 
-        Assert.That(deltas.Select(d => (d.Offset, d.Text.Length, d.Sequence)), Is.EqualTo(new[] { (0, 8192, 8193L), (8192, 8192, 16385L), (16384, 3616, 20001L) }));
+        Assert.That(deltas.Select(d => (d.Offset, d.Text.Length, d.Sequence)), Is.EqualTo(new[] { (0, 32_768, 32_769L), (32_768, 32_768, 65_537L), (65_536, 14_464, 80_001L) }));
     }
 
     [Test]
     public async Task FollowAsync_CharacterAcrossTheLongestDelta_IsNotSplit()
     {
-        var log = Ended(new string('x', 8191) + "😀y");
+        var log = Ended(new string('x', 32_767) + "😀y");
         await using var reader = new LogReader(log);
 
         var deltas = (await reader.TakeReadyAsync()).OfType<MessageDelta>();
 
-        Assert.That(deltas.Select(d => (d.Offset, d.Text.Length)), Is.EqualTo(new[] { (0, 8191), (8191, 3) }));
+        Assert.That(deltas.Select(d => (d.Offset, d.Text.Length)), Is.EqualTo(new[] { (0, 32_767), (32_767, 3) }));
     }
 
     [Test]

@@ -134,6 +134,7 @@ public sealed class RunServiceFindTests : RunTestBase
         Runs.Setup(r => r.GetAsync(UserId, "run-1", None)).ReturnsAsync(() =>
         {
             Executor.TryRegister(begun);
+            begun.Admit(isAccepted: true);
             return NewStored(RunStatus.InProgress, lastSequence: null, attempt: 2);
         });
 

@@ -229,6 +229,7 @@ public sealed class RunServiceKeyTests : RunTestBase
         Runs.Setup(r => r.GetAsync(UserId, "run-1", None)).ReturnsAsync(() =>
         {
             Executor.TryRegister(begun);
+            begun.Admit(isAccepted: true);
             return NewStored(RunStatus.InProgress, lastSequence: null, attempt: 2);
         });
 
