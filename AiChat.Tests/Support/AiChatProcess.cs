@@ -62,10 +62,17 @@ public sealed partial class AiChatProcess : IDisposable
     /// <summary>A server that takes requests, on a free port.</summary>
     public static async Task<AiChatProcess> StartAsync(string workingDirectory, params (string Name, string Value)[] environment)
     {
-        var url = $"http://127.0.0.1:{GetFreePort()}";
+        var server = Launch(workingDirectory, GetFreePort(), environment);
+        await server.WaitUntilReadyAsync();
+        return server;
+    }
+
+    /// <summary>A server on this port that has only just been started; it does not take requests yet.</summary>
+    public static AiChatProcess Launch(string workingDirectory, int port, params (string Name, string Value)[] environment)
+    {
+        var url = $"http://127.0.0.1:{port}";
         var server = new AiChatProcess(workingDirectory, new Dictionary<string, string>(environment.Select(e => KeyValuePair.Create(e.Name, e.Value))) { ["Urls"] = url });
         server.Client.BaseAddress = new Uri(url);
-        await server.WaitUntilReadyAsync();
         return server;
     }
 
@@ -85,13 +92,37 @@ public sealed partial class AiChatProcess : IDisposable
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
+    /// <exception cref="InvalidOperationException">It ended before.</exception>
+    public async Task WaitUntilReadyAsync()
+    {
+        using var limit = new CancellationTokenSource(LongestStart);
+        while (true)
+        {
+            if (process.HasExited)
+                throw new InvalidOperationException("The server did not start: " + string.Join('\n', Errors.Concat(Output)));
+            try
+            {
+                using var response = await Client.GetAsync("/health/ready", limit.Token);
+                return;
+            }
+            catch (HttpRequestException)
+            {
+                // Not listening yet.
+                await Task.Delay(20, limit.Token);
+            }
+        }
+    }
+
     /// <summary>Asks for a shutdown, as an orchestrator does; returns at once.</summary>
     public void Terminate() => _ = SendSignal(process.Id, Sigterm);
 
-    /// <summary>Ends the process as a crash would (<c>kill -9</c>).</summary>
+    /// <summary>Ends the process as a crash would (<c>kill -9</c>); returns at once.</summary>
+    public void Kill() => process.Kill();
+
+    /// <summary>The same, and waits until it is gone.</summary>
     public async Task KillAsync()
     {
-        process.Kill();
+        Kill();
         await process.WaitForExitAsync();
     }
 
@@ -126,25 +157,5 @@ public sealed partial class AiChatProcess : IDisposable
     {
         if (line is not null)
             lines.Enqueue(line);
-    }
-
-    private async Task WaitUntilReadyAsync()
-    {
-        using var limit = new CancellationTokenSource(LongestStart);
-        while (true)
-        {
-            if (process.HasExited)
-                throw new InvalidOperationException("The server did not start: " + string.Join('\n', Errors.Concat(Output)));
-            try
-            {
-                using var response = await Client.GetAsync("/health/ready", limit.Token);
-                return;
-            }
-            catch (HttpRequestException)
-            {
-                // Not listening yet.
-                await Task.Delay(20, limit.Token);
-            }
-        }
     }
 }

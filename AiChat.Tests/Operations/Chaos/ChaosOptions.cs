@@ -1,0 +1,37 @@
+using System.Globalization;
+using AiChat.Core.Runs;
+
+namespace AiChat.Tests.Operations.Chaos;
+
+/// <summary>How long and how wild; see docs/reliability.md.</summary>
+internal sealed record ChaosOptions
+{
+    /// <summary>How often the server is killed.</summary>
+    public required int Kills { get; init; }
+
+    /// <summary>
+    /// Decides everything that is random about clients, texts and the times between kills. What is running at a kill still depends on
+    /// the machine, so a seed gives the same kind of run, not the same run.
+    /// </summary>
+    public required int Seed { get; init; }
+
+    /// <summary>What the server does at a start with the runs it finds unfinished.</summary>
+    public required OnRestart OnRestart { get; init; }
+
+    /// <summary>Clients at work at the same time.</summary>
+    public int Clients { get; init; } = 12;
+
+    /// <summary>
+    /// From <c>AICHAT_CHAOS_KILLS</c> (20) and <c>AICHAT_CHAOS_SEED</c> (a random one). Half as many kills where runs go on, which is not
+    /// what servers do by default.
+    /// </summary>
+    public static ChaosOptions FromEnvironment(OnRestart onRestart) => new()
+    {
+        Kills = (Read("AICHAT_CHAOS_KILLS") ?? 20) / (onRestart == OnRestart.Continue ? 2 : 1),
+        Seed = Read("AICHAT_CHAOS_SEED") ?? Random.Shared.Next(1, 1_000_000),
+        OnRestart = onRestart,
+    };
+
+    private static int? Read(string name) =>
+        Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? int.Parse(value, CultureInfo.InvariantCulture) : null;
+}
