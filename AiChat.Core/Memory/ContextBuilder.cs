@@ -78,6 +78,9 @@ public sealed class ContextBuilder(IMessageRepository messages, IOptions<MemoryO
         var newerRole = MessageRole.User;
         await foreach (var message in messages.ReadBackwardsAsync(request.UserId, request.ChatId, request.Sequence, cancellationToken))
         {
+            // Broken off behind a line break: it says nothing, and some models refuse it.
+            if (message.Role != MessageRole.User && string.IsNullOrWhiteSpace(message.Content))
+                continue;
             var isReplyMissing = message.Role == MessageRole.User && newerRole == MessageRole.User;
             budget -= TokenEstimator.CountMessage(message.Content) + (isReplyMissing ? MissingReplyTokens : 0);
             if (budget < 0)

@@ -250,6 +250,19 @@ public sealed class ContextBuilderTests
         });
     }
 
+    [Test]
+    public async Task BuildAsync_BlankReply_IsAMissingOne()
+    {
+        HasHistory((1, "One?"), (2, " \r\n"), (3, "Three?"), (4, "Three."));
+
+        var prompt = await BuildAsync("Five?", sequence: 5, budget: 1000);
+
+        Assert.That(Show(prompt), Is.EqualTo(new[]
+        {
+            "user: One?", $"assistant: {ContextBuilder.MissingReply}", "user: Three?", "assistant: Three.", "user: Five?",
+        }));
+    }
+
     [TestCase(null, 8192 - 100)]
     [TestCase(500, 8192 - 500)]
     [TestCase(10_000, 8192 - 10_000)]
@@ -290,8 +303,9 @@ public sealed class ContextBuilderTests
     private static (int Sequence, string Content)[] RandomHistory(Random random) =>
         [.. Enumerable.Range(1, 100).Where(sequence => sequence % 2 == 1 || random.Next(3) > 0).Select(sequence => (sequence, RandomText(random)))];
 
+    /// <summary>Never blank: such replies stay out.</summary>
     private static string RandomText(Random random) =>
-        string.Concat(Enumerable.Range(0, random.Next(1, random.Next(1, 400))).Select(_ => "ab é漢"[random.Next(5)]));
+        "a" + string.Concat(Enumerable.Range(0, random.Next(1, random.Next(1, 400))).Select(_ => "ab é漢"[random.Next(5)]));
 
     private static PromptRequest Request(string message, int sequence, int budget, string? systemPrompt) => new()
     {
