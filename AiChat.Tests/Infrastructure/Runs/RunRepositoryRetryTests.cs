@@ -236,6 +236,19 @@ public sealed class RunRepositoryRetryTests(Engine engine) : RepositoryTestBase(
     }
 
     [Test]
+    public async Task RetryAsync_LaterMessagesWait_ComesBeforeThem()
+    {
+        var run = await EndAsync("run-1", RunStatus.Incomplete, "Hel");
+        var other = await BeginAsync("run-2", ChatId);
+        await BeginAsync("run-3", ChatId);
+
+        await Database.Runs.RetryAsync(Retry(run), None);
+        var finished = await Database.Runs.FinishAsync(Reply(other, 3), None);
+
+        Assert.That(finished.Next, Is.EqualTo(new NextRun("run-1", 1)));
+    }
+
+    [Test]
     public async Task RetryAsync_Key_IsClaimedForTheRun()
     {
         var run = await EndAsync("run-1", RunStatus.Failed, "");
