@@ -10,8 +10,9 @@ public interface IMessageRepository
     Task<MessagePage?> GetPageAsync(string userId, string chatId, MessageRange range, int limit, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Completed messages with content, from just before <paramref name="beforeSequence"/> backwards. Rows are read as they are asked
-    /// for: whoever stops early has not paid for the rest. Enumerate at once and to an end, a connection is held meanwhile.
+    /// Messages of the user and the model that have content, from just before <paramref name="beforeSequence"/> backwards; replies that were
+    /// cancelled or broken off are among them. Rows are read as they are asked for: whoever stops early has not paid for the rest. Enumerate
+    /// at once and to an end, a connection is held meanwhile.
     /// </summary>
     IAsyncEnumerable<HistoryMessage> ReadBackwardsAsync(string userId, string chatId, int beforeSequence, CancellationToken cancellationToken);
 }

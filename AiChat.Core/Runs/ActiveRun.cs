@@ -41,7 +41,7 @@ public sealed class ActiveRun : IDisposable
     /// <summary>When the first text came; null before.</summary>
     public DateTimeOffset? FirstTokenAt { get; set; }
 
-    /// <summary>Ends with the run, whatever the end is; faults only when the end could not be stored.</summary>
+    /// <summary>Ends with the run, whatever the end is; faults only when the end could not be stored, or not yet.</summary>
     public Task<RunResult> Completion => completion.Task;
 
     /// <summary>Set when the run has to end; <see cref="StopReason"/> says why.</summary>

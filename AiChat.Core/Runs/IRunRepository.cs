@@ -10,7 +10,8 @@ public interface IRunRepository
     Task<RunAdmission> StartAsync(NewRun run, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Lets a failed, cancelled or incomplete run begin again with an empty reply; what the last attempt gave is kept beside it.
+    /// Lets a failed, cancelled or incomplete run begin again with an empty reply; what the last attempt gave is kept beside it. In a busy
+    /// chat its turn comes before those of later messages.
     /// </summary>
     Task<RunAdmission> RetryAsync(RunRetry retry, CancellationToken cancellationToken);
 

@@ -34,7 +34,10 @@ public sealed record MessageDelta(long Sequence, int Offset, string Text) : RunE
 /// <param name="Attempt">The attempt that goes on.</param>
 public sealed record RunContinued(long Sequence, int Offset, int Attempt) : RunEvent(Sequence);
 
-/// <summary>The whole reply so far; it takes the place of everything the follower has.</summary>
+/// <summary>
+/// The whole reply so far; it takes the place of everything the follower has. Its position may be an earlier one than the follower named:
+/// that one is lost.
+/// </summary>
 public sealed record RunSnapshot(long Sequence, string Text) : RunEvent(Sequence);
 
 /// <summary>The run has ended and its end is stored. Always the last event.</summary>

@@ -155,7 +155,8 @@ public sealed class RunLog
 
     /// <summary>
     /// Every event behind the position, then each new one as it comes, up to the end. Ends early, without one, when the process can no
-    /// longer store it. Silence is filled with <see cref="KeepAlive"/>.
+    /// longer store it. Silence is filled with <see cref="KeepAlive"/>. A position of an earlier attempt starts over; one that is nowhere, or
+    /// whose steps are not kept any more, is answered with a <see cref="RunSnapshot"/>.
     /// </summary>
     /// <param name="after">The position of the last event seen; 0 for none.</param>
     /// <param name="cancellationToken">Ends the following, never the run.</param>

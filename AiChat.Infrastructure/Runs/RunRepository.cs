@@ -188,7 +188,7 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
     /// <summary>The text is in the message now.</summary>
     private const string DeleteTextSql = "delete from run_events where run_id = @RunId and event = 'message.delta'";
 
-    /// <summary>Hands the chat's turn to the run that has waited longest.</summary>
+    /// <summary>Hands the chat's turn to the waiting run with the earliest message.</summary>
     private const string LeaveChatSql = """
         update chats set
           updated_at = @CompletedAt,
