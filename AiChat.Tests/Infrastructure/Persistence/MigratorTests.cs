@@ -1,5 +1,7 @@
+using AiChat.Core.Runs;
 using AiChat.Infrastructure.Persistence;
 using AiChat.Infrastructure.Persistence.Sqlite;
+using AiChat.Infrastructure.Runs;
 using AiChat.Tests.Support;
 using Dapper;
 
@@ -7,6 +9,30 @@ namespace AiChat.Tests.Infrastructure.Persistence;
 
 public sealed class MigratorTests
 {
+    private const string FirstVersionSql = """
+        create table schema_migrations (name text not null primary key, applied_at bigint not null);
+        insert into schema_migrations (name, applied_at) values ('0001_initial', 1);
+        insert into users (id, chat_count) values ('anna', 1);
+        insert into chats (id, user_id, message_count, active_run_id, created_at, updated_at) values ('chat-1', 'anna', 8, 'run-4', 1, 9);
+        insert into messages (chat_id, sequence, id, role, content, status, created_at, updated_at) values
+          ('chat-1', 1, 'question-1', 'user', 'One?', 'completed', 1, 1), ('chat-1', 2, 'reply-1', 'assistant', 'Yes.', 'completed', 1, 2),
+          ('chat-1', 3, 'question-2', 'user', 'Two?', 'completed', 3, 3), ('chat-1', 4, 'reply-2', 'assistant', '', 'failed', 3, 4),
+          ('chat-1', 5, 'question-3', 'user', 'Three?', 'completed', 5, 5), ('chat-1', 6, 'reply-3', 'assistant', '', 'incomplete', 5, 6),
+          ('chat-1', 7, 'question-4', 'user', 'Four?', 'completed', 7, 7), ('chat-1', 8, 'reply-4', 'assistant', '', 'in_progress', 7, 8);
+        insert into runs (id, chat_id, user_id, user_message_id, assistant_message_id, user_sequence, alias, status, error_code, created_at,
+          started_at, completed_at)
+        values
+          ('run-1', 'chat-1', 'anna', 'question-1', 'reply-1', 1, 'fast', 'completed', null, 1, 1, 2),
+          ('run-2', 'chat-1', 'anna', 'question-2', 'reply-2', 3, 'fast', 'failed', 'provider_timeout', 3, 3, 4),
+          ('run-3', 'chat-1', 'anna', 'question-3', 'reply-3', 5, 'fast', 'incomplete', 'run_interrupted', 5, 5, 6),
+          ('run-4', 'chat-1', 'anna', 'question-4', 'reply-4', 7, 'fast', 'in_progress', null, 7, 7, null);
+        """;
+
+    private const string FinishFourthSql = """
+        update runs set status = 'completed', completed_at = 9 where id = 'run-4';
+        update chats set active_run_id = null;
+        """;
+
     private readonly FakeTime time = new();
     private TempFolder folder = null!;
     private SqliteDatabase database = null!;
@@ -73,11 +99,109 @@ public sealed class MigratorTests
         Assert.That(await NewMigrator().IsCurrentAsync(CancellationToken.None), Is.False);
     }
 
-    private Migrator NewMigrator() => TestDatabase.NewMigrator(database, time);
+    private static TestCaseData[] OldRuns { get; } =
+    [
+        new TestCaseData("run-1", RunStatus.Completed, "Yes.", null, 6L).SetArgDisplayNames("completed"),
+        new TestCaseData("run-2", RunStatus.Failed, "", "provider_timeout", 2L).SetArgDisplayNames("failed"),
+        new TestCaseData("run-3", RunStatus.Incomplete, "", "run_interrupted", 2L).SetArgDisplayNames("interrupted"),
+    ];
 
-    private async Task<List<(string Name, long AppliedAt)>> GetJournalAsync()
+    [Test]
+    public async Task MigrateAsync_DatabaseOfTheFirstVersion_GivesRepliesTheirRuns()
+    {
+        await CreateFirstVersionAsync();
+
+        await NewMigrator().MigrateAsync();
+
+        Assert.That(await QueryAsync<(string, string?)>("select id, run_id from messages order by sequence"), Is.EqualTo(new[]
+        {
+            ("question-1", null), ("reply-1", "run-1"), ("question-2", null), ("reply-2", "run-2"), ("question-3", null), ("reply-3", "run-3"),
+            ("question-4", null), ("reply-4", (string?)"run-4"),
+        }));
+    }
+
+    [TestCaseSource(nameof(OldRuns))]
+    public async Task MigrateAsync_RunOfTheFirstVersion_IsReadAsAFirstAttempt(
+        string id, RunStatus status, string reply, string? errorCode, long lastSequence)
+    {
+        await CreateFirstVersionAsync();
+
+        await NewMigrator().MigrateAsync();
+
+        var run = await new RunRepository(database).GetAsync("anna", id, CancellationToken.None);
+        Assert.That((run!.Status, run.Attempt, run.Reply, run.Error?.Code, run.FirstSequence, run.LastSequence), Is.EqualTo(
+            (status, 1, reply, errorCode, 1L, (long?)lastSequence)));
+        Assert.That(run.Error?.Message, errorCode is null ? Is.Null : Is.Not.Empty);
+    }
+
+    [Test]
+    public async Task MigrateAsync_RunOfTheFirstVersion_CanBeFollowed()
+    {
+        await CreateFirstVersionAsync();
+        await NewMigrator().MigrateAsync();
+        var run = (await new RunRepository(database).GetAsync("anna", "run-1", CancellationToken.None))!;
+
+        var log = RunLog.Restore(run.ToStarted("groq", "oss"), time, run.Reply, run.Seams, run.ToResult());
+
+        Assert.That(await log.FollowAsync(after: 0).Select(e => e.Sequence).ToListAsync(), Is.EqualTo(new[] { 1, 5, 6 }));
+    }
+
+    [Test]
+    public async Task MigrateAsync_FailedRunOfTheFirstVersion_CanBeTriedAgain()
+    {
+        await CreateFirstVersionAsync(isFourthFinished: true);
+        await NewMigrator().MigrateAsync();
+
+        var admission = await new RunRepository(database).RetryAsync(
+            new RunRetry
+            {
+                RunId = "run-2",
+                ChatId = "chat-1",
+                UserId = "anna",
+                Attempt = 2,
+                FirstSequence = 3,
+                Admission = new RunAdmissionRule(MostUnfinished: 0),
+                Now = time.GetUtcNow(),
+            },
+            CancellationToken.None);
+
+        Assert.That(admission, Is.EqualTo(new RunAdmission.Accepted(UserSequence: 3, BusyWith: null)));
+    }
+
+    [Test]
+    public async Task MigrateAsync_UnfinishedRunOfTheFirstVersion_IsSettledLikeAnyOther()
+    {
+        await CreateFirstVersionAsync();
+        await NewMigrator().MigrateAsync();
+        var runs = new RunRepository(database);
+
+        var settled = await runs.SettleUnfinishedAsync(time.GetUtcNow(), CancellationToken.None);
+
+        var run = await runs.GetAsync("anna", "run-4", CancellationToken.None);
+        Assert.That((settled, run!.Status, run.LastSequence), Is.EqualTo((1, RunStatus.Incomplete, (long?)(RunLog.CrashGap + 1))));
+    }
+
+    /// <summary>A database as the first version left it: a run of each kind, one of them unfinished.</summary>
+    private async Task CreateFirstVersionAsync(bool isFourthFinished = false)
+    {
+        await using var resource = typeof(Migrator).Assembly.GetManifestResourceStream(
+            "AiChat.Infrastructure.Persistence.Migrations.0001_initial.sqlite.sql")!;
+        using var text = new StreamReader(resource);
+        var schema = await text.ReadToEndAsync();
+        await database.WriteAsync(connection => connection.ExecuteAsync(schema));
+        await database.WriteAsync(connection => connection.ExecuteAsync(FirstVersionSql));
+        if (isFourthFinished)
+            await database.WriteAsync(connection => connection.ExecuteAsync(FinishFourthSql));
+    }
+
+    private async Task<List<T>> QueryAsync<T>(string sql)
     {
         using var reader = await database.RentReaderAsync(CancellationToken.None);
-        return (await reader.Connection.QueryAsync<(string, long)>("select name, applied_at from schema_migrations order by rowid")).AsList();
+        return (await reader.Connection.QueryAsync<T>(sql)).AsList();
     }
+
+    private Migrator NewMigrator() => TestDatabase.NewMigrator(database, time);
+
+    private Task<List<(string Name, long AppliedAt)>> GetJournalAsync() =>
+        QueryAsync<(string, long)>("select name, applied_at from schema_migrations order by rowid");
 }
