@@ -40,6 +40,9 @@ public sealed class ChatService(
         string userId, string chatId, MessageRange range, int limit, CancellationToken cancellationToken)
     {
         var page = await messages.GetPageAsync(userId, chatId, range, limit, cancellationToken);
+        // A reply that ended between the look into the database and the one into memory is in neither: by now the database has it.
+        if (page is not null && page.Messages.Any(IsInNeither))
+            page = await messages.GetPageAsync(userId, chatId, range, limit, cancellationToken);
         return page is null ? null : page with { Messages = ShowProgress(page.Messages) };
     }
 
@@ -50,19 +53,19 @@ public sealed class ChatService(
     public async Task<IAsyncEnumerable<Message>?> StreamMessagesAsync(
         string userId, string chatId, MessageRange range, CancellationToken cancellationToken)
     {
-        var first = await messages.GetPageAsync(userId, chatId, From(range, range.After ?? 0), StreamPageSize, cancellationToken);
+        var first = await GetMessagesAsync(userId, chatId, From(range, range.After ?? 0), StreamPageSize, cancellationToken);
         return first is null ? null : ReadOn(first, cancellationToken);
 
         async IAsyncEnumerable<Message> ReadOn(MessagePage page, [EnumeratorCancellation] CancellationToken ct)
         {
             while (true)
             {
-                foreach (var message in ShowProgress(page.Messages))
+                foreach (var message in page.Messages)
                     yield return message;
                 if (!page.HasNewer)
                     yield break;
                 // Null when the chat was deleted meanwhile: what was there has been shown.
-                var next = await messages.GetPageAsync(userId, chatId, From(range, page.Messages[^1].Sequence), StreamPageSize, ct);
+                var next = await GetMessagesAsync(userId, chatId, From(range, page.Messages[^1].Sequence), StreamPageSize, ct);
                 if (next is null)
                     yield break;
                 page = next;
@@ -116,6 +119,8 @@ public sealed class ChatService(
             request.UserId, request.IdempotencyKey,
             IdempotencyKey.GetFingerprint("create_chat", request.Title, request.Model, request.SystemPrompt, request.Metadata),
             now - options.Value.IdempotencyRetention);
+
+    private bool IsInNeither(Message message) => message is { Status: MessageStatus.InProgress, RunId: { } runId } && executor.Find(runId) is null;
 
     /// <summary>Replies that are being written, with as much text as there is; the database has it only when they are whole.</summary>
     private IReadOnlyList<Message> ShowProgress(IReadOnlyList<Message> page) => page.Any(m => m.Status == MessageStatus.InProgress)

@@ -89,4 +89,6 @@ public enum RunStopReason
     ChatDeleted,
     /// <summary>The server ends.</summary>
     Shutdown,
+    /// <summary>Too many processes have died while they wrote it.</summary>
+    GivenUp,
 }

@@ -160,6 +160,8 @@ public sealed partial class RunGenerator(
             case RunStopReason.Shutdown:
                 LogInterrupted(run.Run.Id);
                 return End(run, RunStatus.Incomplete, RunError.ForShutdown(), reply);
+            case RunStopReason.GivenUp:
+                return End(run, RunStatus.Incomplete, RunError.ForShutdown(), reply);
             default:
                 LogTimeout(run.Run.Id, options.Value.MaxDuration);
                 return EndBroken(run, RunError.ForTimeout(), reply);

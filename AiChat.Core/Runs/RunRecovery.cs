@@ -10,6 +10,9 @@ public sealed partial class RunRecovery(
     IRunRepository runs, RunExecutor executor, ModelRegistry models, IOptions<RunOptions> options, TimeProvider time, ILogger<RunRecovery> logger)
     : IHostedService
 {
+    /// <summary>How often a reply is gone on with: the one that makes the server crash must not do so for ever, nor be paid for each time.</summary>
+    private const int MostContinuations = 3;
+
     public Task StartAsync(CancellationToken cancellationToken) =>
         options.Value.OnRestart == OnRestart.Continue ? ContinueAsync(cancellationToken) : SettleAsync(cancellationToken);
 
@@ -48,11 +51,20 @@ public sealed partial class RunRecovery(
         var log = RunLog.Restore(stored.ToStarted(candidate.Provider, candidate.Model), time, stored.Reply, stored.Seams, result: null);
         var run = new ActiveRun(stored.ToNewRun(interrupted.UserId, interrupted.Question), interrupted.Question.SystemPrompt, candidate, log, time);
         run.Admit(isAccepted: true);
+        if (stored.Seams.Count > MostContinuations)
+        {
+            LogGivenUp(stored.Id, MostContinuations);
+            run.Stop(RunStopReason.GivenUp);
+        }
+
         return run;
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Count} replies were unfinished when the last process ended; they are marked incomplete")]
     private partial void LogSettled(int count);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Run {RunId} is left incomplete: it was gone on with {Count} times, and each time the process died")]
+    private partial void LogGivenUp(string runId, int count);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Count} replies were unfinished when the last process ended; they go on")]
     private partial void LogContinued(int count);

@@ -141,6 +141,19 @@ public sealed class ChatServiceTests : RunTestBase
     }
 
     [Test]
+    public async Task GetMessagesAsync_ReplyEndsWhileThePageIsRead_IsShownWhole()
+    {
+        var ended = InProgress(2, "run-1") with { Content = "Once upon a time", Status = MessageStatus.Completed };
+        Messages.SetupSequence(m => m.GetPageAsync(UserId, ChatId, It.IsAny<MessageRange>(), It.IsAny<int>(), None))
+            .ReturnsAsync(new MessagePage { Messages = [InProgress(2, "run-1")] })
+            .ReturnsAsync(new MessagePage { Messages = [ended] });
+
+        var page = await service.GetMessagesAsync(UserId, ChatId, default, 10, None);
+
+        Assert.That(page!.Messages.Single(), Is.EqualTo(ended));
+    }
+
+    [Test]
     public async Task GetMessagesAsync_ReplyThatNobodyHolds_IsShownAsItIsStored()
     {
         HasPage(InProgress(2, "run of a dead process"));

@@ -148,6 +148,24 @@ public sealed class RunRecoveryTests : RunTestBase
     }
 
     [Test]
+    public async Task StartAsync_ReplyUnderWhichProcessesKeepDying_IsLeftIncomplete()
+    {
+        Log.Expect("1 replies were unfinished");
+        Log.Expect("it was gone on with 3 times");
+        var interrupted = Interrupted("run-1", "Once");
+        HasInterrupted(interrupted with
+        {
+            Run = interrupted.Run with { Seams = [.. Enumerable.Range(1, 4).Select(i => new RunContinued(i * RunLog.CrashGap, 4, i + 1))] },
+        });
+
+        await recovery.StartAsync(None);
+        await RunClockUntilAsync(Executor.StopAsync(None));
+
+        Assert.That(Model.Invocations, Is.Empty);
+        Assert.That((Stored.Single().Status, Stored.Single().Reply, Stored.Single().Error!.Code), Is.EqualTo((RunStatus.Incomplete, "Once", "run_interrupted")));
+    }
+
+    [Test]
     public void StartAsync_DatabaseFails_PreventsTheStart()
     {
         Runs.Setup(r => r.SettleUnfinishedAsync(Time.GetUtcNow(), None)).ThrowsAsync(new IOException("disk"));
