@@ -13,7 +13,7 @@ namespace AiChat.Tests.Core.Runs;
 public sealed class EachCharacterOnceTests() : RepositoryTestBase(Engine.Sqlite)
 {
     /// <summary>More than one delta holds, and a character lies across wherever it is cut, now and then.</summary>
-    private static readonly string LongPiece = string.Concat(Enumerable.Repeat("😀", 5000));
+    private static readonly string LongPiece = string.Concat(Enumerable.Repeat("😀", 20_000));
 
     /// <summary>Something that happens while a reply is written.</summary>
     public abstract record Step
