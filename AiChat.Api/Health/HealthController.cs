@@ -81,6 +81,6 @@ public sealed class HealthController(ModelRegistry models, Migrator migrator, Sq
         Name = alias.Name,
         Provider = alias.Active.Provider,
         Model = alias.Active.Model,
-        LastError = alias.Active.LastError is { } error ? RunError.ToCode(error) : null,
+        LastError = alias.Active.Health.LastError is { } error ? RunError.ToCode(error) : null,
     };
 }

@@ -110,6 +110,7 @@ internal static class Examples
         Model = FastModel,
         Provider = Provider,
         Usage = Completed.Usage,
+        Cost = 0.0000197m,
         FinishReason = Completed.FinishReason,
         Attempts =
         [
@@ -120,8 +121,10 @@ internal static class Examples
                 Model = FastModel,
                 Provider = Provider,
                 Usage = Completed.Usage,
-                        Reply = Reply,
+                Cost = 0.0000197m,
+                Reply = Reply,
                 StartedAt = Sent,
+                FirstTokenAt = Sent.AddMilliseconds(212),
                 CompletedAt = Answered,
             },
         ],

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using AiChat.Core.Models;
 using AiChat.Core.Runs;
 
 namespace AiChat.Api.Runs;
@@ -34,6 +35,10 @@ public sealed record RunResponse
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public UsageResponse? Usage { get; init; }
 
+    /// <summary>What the usage cost, in the currency of the configured prices; absent when no price is configured, or nothing was used.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public decimal? Cost { get; init; }
+
     /// <summary>Why the model stopped; null when it did not finish.</summary>
     public required string? FinishReason { get; init; }
 
@@ -57,7 +62,7 @@ public sealed record RunResponse
     public required DateTimeOffset? CompletedAt { get; init; }
 }
 
-/// <summary>One attempt to answer.</summary>
+/// <summary>One attempt to answer: one call of a model.</summary>
 public sealed record AttemptResponse
 {
     /// <summary>1 for the first.</summary>
@@ -66,25 +71,32 @@ public sealed record AttemptResponse
     /// <summary>How far it is, or how it ended.</summary>
     public required RunStatus Status { get; init; }
 
-    /// <summary>The model that answered, as its provider names it; null when it is not known.</summary>
+    /// <summary>The model that answered, as its provider names it; null when none was asked.</summary>
     public required string? Model { get; init; }
 
-    /// <summary>The provider that answered; null when it is not known.</summary>
+    /// <summary>The provider that answered; null when none was asked.</summary>
     public required string? Provider { get; init; }
 
     /// <summary>What was used; absent when it is not known, or nothing was.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public UsageResponse? Usage { get; init; }
 
+    /// <summary>What the usage cost, in the currency of the configured prices; absent when no price is configured, or nothing was used.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public decimal? Cost { get; init; }
+
     /// <summary>Why it gave no whole reply; absent when it did, or still may.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public RunErrorResponse? Error { get; init; }
 
-    /// <summary>What it has written.</summary>
+    /// <summary>The reply as it was at its end.</summary>
     public required string Reply { get; init; }
 
     /// <summary>When it began; null while it waits for its turn.</summary>
     public required DateTimeOffset? StartedAt { get; init; }
+
+    /// <summary>When its first text came; null when none did.</summary>
+    public required DateTimeOffset? FirstTokenAt { get; init; }
 
     /// <summary>When it ended; null while it goes on.</summary>
     public required DateTimeOffset? CompletedAt { get; init; }
@@ -113,9 +125,10 @@ internal static class RunMapper
         Model = run.Model,
         Provider = run.Provider,
         Usage = run.Usage?.ToResponse(),
+        Cost = run.Cost,
         FinishReason = run.FinishReason,
         Error = run.Error?.ToResponse(),
-        Attempts = [.. run.EarlierAttempts.Select(ToResponse), ToCurrentAttempt(run)],
+        Attempts = [.. ToAttempts(run)],
         CreatedAt = run.CreatedAt,
         StartedAt = run.StartedAt,
         FirstTokenAt = run.FirstTokenAt,
@@ -124,29 +137,43 @@ internal static class RunMapper
 
     public static RunErrorResponse ToResponse(this RunError error) => new() { Code = error.Code, Detail = error.Message };
 
-    private static AttemptResponse ToCurrentAttempt(StoredRun run) => new()
-    {
-        Attempt = run.Attempt,
-        Status = run.Status,
-        Model = run.Model,
-        Provider = run.Provider,
-        Usage = run.Usage?.ToResponse(),
-        Error = run.Error?.ToResponse(),
-        Reply = run.Reply,
-        StartedAt = run.StartedAt,
-        CompletedAt = run.CompletedAt,
-    };
+    /// <summary>A run that was not given to a model, yet or ever, shows an attempt all the same: how far that is.</summary>
+    private static IEnumerable<AttemptResponse> ToAttempts(StoredRun run) => run.Attempts.Any(a => a.Number == run.Attempt)
+        ? run.Attempts.Select(ToResponse)
+        : [.. run.Attempts.Select(ToResponse), new AttemptResponse
+        {
+            Attempt = run.Attempt,
+            Status = run.Status,
+            Model = run.Model,
+            Provider = run.Provider,
+            Error = run.Error?.ToResponse(),
+            Reply = run.Reply,
+            StartedAt = run.StartedAt,
+            FirstTokenAt = run.FirstTokenAt,
+            CompletedAt = run.CompletedAt,
+        }];
 
-    private static AttemptResponse ToResponse(EarlierAttempt attempt) => new()
+    private static AttemptResponse ToResponse(StoredAttempt attempt) => new()
     {
-        Attempt = attempt.Attempt,
-        Status = attempt.Status,
+        Attempt = attempt.Number,
+        Status = ToStatus(attempt.Outcome),
         Model = attempt.Model,
         Provider = attempt.Provider,
         Usage = attempt.Usage?.ToResponse(),
+        Cost = attempt.Cost,
         Error = attempt.Error?.ToResponse(),
         Reply = attempt.Reply,
         StartedAt = attempt.StartedAt,
+        FirstTokenAt = attempt.FirstTokenAt,
         CompletedAt = attempt.CompletedAt,
+    };
+
+    private static RunStatus ToStatus(AttemptOutcome outcome) => outcome switch
+    {
+        AttemptOutcome.Completed => RunStatus.Completed,
+        AttemptOutcome.Failed => RunStatus.Failed,
+        AttemptOutcome.Cancelled => RunStatus.Cancelled,
+        AttemptOutcome.Incomplete => RunStatus.Incomplete,
+        _ => RunStatus.InProgress,
     };
 }

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using AiChat.Api.Chats;
 using AiChat.Api.Errors;
+using AiChat.Core.Models;
 using AiChat.Core.Runs;
 using Microsoft.AspNetCore.Mvc;
 
@@ -140,7 +141,7 @@ internal static class SendMapper
         CreatedAt = result.CompletedAt,
     };
 
-    public static UsageResponse ToResponse(this RunUsage usage) => new()
+    public static UsageResponse ToResponse(this TokenUsage usage) => new()
     {
         InputTokens = usage.InputTokens,
         OutputTokens = usage.OutputTokens,

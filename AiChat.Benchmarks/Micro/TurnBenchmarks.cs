@@ -36,7 +36,7 @@ public class TurnBenchmarks
         executor = new RunExecutor(runs, generator, options, new EndlessLifetime(), TimeProvider.System, NullLogger<RunExecutor>.Instance);
         service = new RunService(
             new ChatRepository(database.Sqlite), runs, new IdempotencyRepository(database.Sqlite),
-            new ModelRegistry([new InstantProvider()], Options.Create(models)), context, executor, options, TimeProvider.System);
+            new ModelRegistry([new InstantProvider()], Options.Create(models), TimeProvider.System), context, executor, options, TimeProvider.System);
     }
 
     [GlobalCleanup]

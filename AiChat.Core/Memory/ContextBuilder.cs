@@ -20,16 +20,37 @@ public sealed class ContextBuilder(IMessageRepository messages, IOptions<MemoryO
 
     private static readonly int MissingReplyTokens = TokenEstimator.CountMessage(MissingReply);
 
-    /// <summary>Tokens a prompt may have for this candidate: its window less what is kept free for the answer.</summary>
-    /// <param name="candidate">The model that will answer.</param>
+    /// <summary>
+    /// Tokens a prompt may have: the window of the first candidate that takes the message, or else of the one that takes most, less what
+    /// is kept free for the answer.
+    /// </summary>
+    /// <param name="alias">The models that may answer.</param>
+    /// <param name="message">The message to answer.</param>
+    /// <param name="systemPrompt">The system prompt; null when there is none.</param>
     /// <param name="maxTokens">The longest answer asked for; null for the configured reserve.</param>
-    public int GetBudget(ModelCandidate candidate, int? maxTokens) =>
-        candidate.ContextWindow - (maxTokens ?? options.Value.ReservedForAnswer);
+    public int GetBudget(ModelAlias alias, string message, string? systemPrompt, int? maxTokens)
+    {
+        var reserve = maxTokens ?? alias.MaxOutputTokens ?? options.Value.ReservedForAnswer;
+        var needed = CountFixed(message, systemPrompt) + reserve;
+        var largest = 0;
+        foreach (var candidate in alias.Candidates)
+        {
+            if (!candidate.IsUsable)
+                continue;
+            if (candidate.ContextWindow >= needed)
+                return candidate.ContextWindow - reserve;
+            largest = Math.Max(largest, candidate.ContextWindow);
+        }
+
+        return largest - reserve;
+    }
 
     /// <summary>Refuses a message that could not be sent even without any history.</summary>
     /// <exception cref="InvalidRequestException"><c>message_too_long</c>.</exception>
-    public static void RequireFit(string message, string? systemPrompt, int budgetTokens)
+    /// <inheritdoc cref="GetBudget"/>
+    public void RequireFit(ModelAlias alias, string message, string? systemPrompt, int? maxTokens)
     {
+        var budgetTokens = GetBudget(alias, message, systemPrompt, maxTokens);
         var tokens = CountFixed(message, systemPrompt);
         if (tokens > budgetTokens)
         {

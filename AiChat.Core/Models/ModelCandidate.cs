@@ -15,6 +15,12 @@ public sealed class ModelCandidate
     /// <summary>Tokens in and out together.</summary>
     public required int ContextWindow { get; init; }
 
+    /// <summary>Longest answer the model gives, in tokens; null when only the window limits it.</summary>
+    public int? MaxOutputTokens { get; init; }
+
+    /// <summary>Null when it is not known.</summary>
+    public ModelPrice? Price { get; init; }
+
     /// <summary>The setting without which the provider cannot be used; null when it can.</summary>
     public string? MissingSetting { get; init; }
 
@@ -22,16 +28,9 @@ public sealed class ModelCandidate
 
     public bool IsUsable => MissingSetting is null;
 
-    /// <summary>Why the last call failed; null when it did not, or there was none.</summary>
-    public ProviderError? LastError => (ProviderError?)lastError;
+    public CandidateHealth Health =>
+        new(IsUsable ? CandidateState.Closed : CandidateState.NoKey, default, (ProviderError?)lastError, null);
 
     /// <summary>Remembers how a call ended; null for a good end.</summary>
     public void Report(ProviderError? error) => lastError = error;
-}
-
-/// <summary>A name clients ask for and the candidates behind it, in the order they are tried.</summary>
-public sealed record ModelAlias(string Name, IReadOnlyList<ModelCandidate> Candidates)
-{
-    /// <summary>The candidate that answers now. There is always one: the registry adds the offline backend where no other can be used.</summary>
-    public ModelCandidate Active { get; } = Candidates.First(c => c.IsUsable);
 }

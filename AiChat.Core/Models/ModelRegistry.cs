@@ -14,10 +14,10 @@ public sealed class ModelRegistry
     private readonly Dictionary<string, ModelAlias> aliases;
 
     /// <exception cref="ArgumentException">Two providers have one name.</exception>
-    public ModelRegistry(IEnumerable<IProvider> providers, IOptions<ModelsOptions> options)
+    public ModelRegistry(IEnumerable<IProvider> providers, IOptions<ModelsOptions> options, TimeProvider time)
     {
         var byName = providers.ToDictionary(p => p.Name, StringComparer.OrdinalIgnoreCase);
-        aliases = options.Value.Aliases.ToDictionary(a => a.Key, a => Resolve(a.Key, a.Value, byName), StringComparer.OrdinalIgnoreCase);
+        aliases = options.Value.Aliases.ToDictionary(a => a.Key, a => Resolve(a.Key, a.Value, byName, time), StringComparer.OrdinalIgnoreCase);
         Aliases = [.. aliases.Values.OrderBy(a => a.Name, StringComparer.Ordinal)];
     }
 
@@ -35,20 +35,28 @@ public sealed class ModelRegistry
     public string UnknownModel(string name) =>
         $"There is no model '{name}'. Ask for one of: {string.Join(", ", Aliases.Select(a => a.Name))}.";
 
-    private static ModelAlias Resolve(string name, ModelAliasOptions settings, Dictionary<string, IProvider> providers)
+    private static ModelAlias Resolve(string name, ModelAliasOptions settings, Dictionary<string, IProvider> providers, TimeProvider time)
     {
-        var candidates = settings.Candidates.Select(c => Candidate(providers[c.Provider], c.Model, c.ContextWindow)).ToList();
+        var candidates = settings.Candidates.Select(c => Candidate(providers[c.Provider], c)).ToList();
         if (!candidates.Exists(c => c.IsUsable))
-            candidates.Add(Candidate(providers[OfflineProvider], OfflineProvider, OfflineContextWindow));
-        return new ModelAlias(name, candidates);
+            candidates.Add(Candidate(providers[OfflineProvider], new ModelCandidateOptions { Model = OfflineProvider, ContextWindow = OfflineContextWindow }));
+        return new ModelAlias(name, candidates)
+        {
+            Client = new RoutingChatClient(candidates, time),
+            Temperature = settings.Temperature,
+            MaxOutputTokens = settings.MaxOutputTokens,
+            SystemPrompt = settings.SystemPrompt,
+        };
     }
 
-    private static ModelCandidate Candidate(IProvider provider, string model, int contextWindow) => new()
+    private static ModelCandidate Candidate(IProvider provider, ModelCandidateOptions settings) => new()
     {
         Provider = provider.Name,
-        Model = model,
-        ContextWindow = contextWindow,
+        Model = settings.Model,
+        ContextWindow = settings.ContextWindow,
+        MaxOutputTokens = settings.MaxOutputTokens,
+        Price = settings is { InputPrice: { } input, OutputPrice: { } output } ? new ModelPrice(input, output) : null,
         MissingSetting = provider.MissingSetting,
-        Client = provider.CreateChatClient(model),
+        Client = provider.CreateChatClient(settings.Model),
     };
 }

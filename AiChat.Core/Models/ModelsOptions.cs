@@ -48,6 +48,15 @@ public sealed class ModelAliasOptions
 {
     /// <summary>The models that may answer, best first; the first one whose provider is ready does.</summary>
     public List<ModelCandidateOptions> Candidates { get; set; } = [];
+
+    /// <inheritdoc cref="ModelAlias.Temperature"/>
+    public double? Temperature { get; set; }
+
+    /// <inheritdoc cref="ModelAlias.MaxOutputTokens"/>
+    public int? MaxOutputTokens { get; set; }
+
+    /// <inheritdoc cref="ModelAlias.SystemPrompt"/>
+    public string? SystemPrompt { get; set; }
 }
 
 /// <summary>One model at one provider.</summary>
@@ -61,6 +70,15 @@ public sealed class ModelCandidateOptions
 
     /// <summary>Tokens the model can take in and give out together.</summary>
     public int ContextWindow { get; set; } = 8192;
+
+    /// <inheritdoc cref="ModelCandidate.MaxOutputTokens"/>
+    public int? MaxOutputTokens { get; set; }
+
+    /// <summary>Price of a million tokens of prompt; cost is counted where both prices are given, and 0 is a price.</summary>
+    public decimal? InputPrice { get; set; }
+
+    /// <summary>Price of a million tokens of reply.</summary>
+    public decimal? OutputPrice { get; set; }
 }
 
 public sealed class ModelsOptionsValidator(IEnumerable<IProvider> providers) : IValidateOptions<ModelsOptions>

@@ -13,6 +13,10 @@ public enum ProviderError
     Unavailable,
     /// <summary>An answer that was cut, is empty or cannot be read.</summary>
     InvalidResponse,
+    /// <summary>The provider has no such model, or has it no more.</summary>
+    UnknownModel,
+    /// <summary>The prompt is longer than the model takes.</summary>
+    PromptTooLong,
     /// <summary>Any other 4xx: the provider refuses this request.</summary>
     Rejected,
 }

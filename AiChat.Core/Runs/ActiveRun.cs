@@ -12,11 +12,12 @@ public sealed class ActiveRun : IDisposable
     private int stopReason;
     private bool hasBegun;
 
-    public ActiveRun(NewRun run, string? systemPrompt, ModelCandidate candidate, RunLog log, TimeProvider time)
+    public ActiveRun(NewRun run, string? systemPrompt, ModelAlias alias, RunLog log, TimeProvider time)
     {
         Run = run;
-        SystemPrompt = systemPrompt;
-        Candidate = candidate;
+        SystemPrompt = systemPrompt ?? alias.SystemPrompt;
+        Alias = alias;
+        Attempts = new AttemptLog(log.Attempt);
         Log = log;
         stopping = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
         Stopped = stopping.Token;
@@ -26,8 +27,17 @@ public sealed class ActiveRun : IDisposable
 
     public string? SystemPrompt { get; }
 
-    /// <summary>The model that answers.</summary>
-    public ModelCandidate Candidate { get; }
+    /// <summary>The models that may answer.</summary>
+    public ModelAlias Alias { get; }
+
+    /// <summary>What was asked of them so far.</summary>
+    public AttemptLog Attempts { get; }
+
+    /// <summary>The provider that answers, or will as it looks now.</summary>
+    public string Provider => Attempts.Last?.Provider ?? Alias.Active.Provider;
+
+    /// <summary>The model that answers, or will as it looks now; its id at the provider.</summary>
+    public string Model => Attempts.Last?.Model ?? Alias.Active.Model;
 
     /// <summary>What the followers read.</summary>
     public RunLog Log { get; }

@@ -16,10 +16,10 @@ public interface IRunRepository
     Task<RunAdmission> RetryAsync(RunRetry retry, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Stores text of running replies, for the case that the process dies. Text of an attempt that has ended, or of a run that is gone, is
-    /// left out.
+    /// Stores how far running replies are, for the case that the process dies. Text of a run that has ended, or is gone, is left out; its
+    /// attempts are not.
     /// </summary>
-    Task AppendAsync(IReadOnlyList<RunText> texts, CancellationToken cancellationToken);
+    Task AppendAsync(IReadOnlyList<RunProgress> progress, CancellationToken cancellationToken);
 
     /// <summary>Stores how a run ended, with its reply, and lets the chat's next run begin. Calling it again changes nothing.</summary>
     Task<FinishedRun> FinishAsync(RunResult result, CancellationToken cancellationToken);

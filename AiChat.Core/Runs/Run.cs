@@ -1,3 +1,5 @@
+using AiChat.Core.Models;
+
 namespace AiChat.Core.Runs;
 
 /// <summary>How far a run is. The last four are final.</summary>
@@ -50,17 +52,15 @@ public sealed record NewRun
     public required DateTimeOffset CreatedAt { get; init; }
 }
 
-/// <summary>Tokens of one run.</summary>
-/// <param name="InputTokens">Tokens of the prompt.</param>
-/// <param name="OutputTokens">Tokens of the reply.</param>
-/// <param name="IsEstimated">True when the provider reported none and they were estimated.</param>
-public readonly record struct RunUsage(int InputTokens, int OutputTokens, bool IsEstimated = false);
-
 /// <summary>How a run ended, as it is stored and shown.</summary>
 public sealed record RunResult
 {
     public required string RunId { get; init; }
     public required string ChatId { get; init; }
+    public required string UserId { get; init; }
+
+    /// <summary>The asked alias.</summary>
+    public required string Alias { get; init; }
     public required string UserMessageId { get; init; }
     public required string AssistantMessageId { get; init; }
     public required int AssistantSequence { get; init; }
@@ -76,7 +76,20 @@ public sealed record RunResult
     /// <summary>The model's id at the provider.</summary>
     public required string Model { get; init; }
 
-    public RunUsage? Usage { get; init; }
+    /// <summary>Of all attempts together; null when nothing was used.</summary>
+    public TokenUsage? Usage { get; init; }
+
+    /// <summary>What the usage cost; null when no price is known.</summary>
+    public decimal? Cost { get; init; }
+
+    /// <summary>Number of the last attempt.</summary>
+    public int Attempt { get; init; } = 1;
+
+    /// <summary>The attempts that were made for it, oldest first.</summary>
+    public IReadOnlyList<Attempt> Attempts { get; init; } = [];
+
+    /// <summary>Where other attempts took over in this process, oldest first.</summary>
+    public IReadOnlyList<RunContinued> Seams { get; init; } = [];
 
     /// <summary>Why the model stopped: <c>stop</c>, <c>length</c>, <c>content_filter</c>…; null when it did not finish.</summary>
     public string? FinishReason { get; init; }

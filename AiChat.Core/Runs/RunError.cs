@@ -13,6 +13,8 @@ public sealed record RunError(string Code, string Message, TimeSpan? RetryAfter 
     public const string ProviderTimeout = "provider_timeout";
     public const string ProviderUnavailable = "provider_unavailable";
     public const string ProviderInvalidResponse = "provider_invalid_response";
+    public const string ProviderUnknownModel = "provider_unknown_model";
+    public const string ProviderPromptTooLong = "provider_prompt_too_long";
     public const string ProviderRejected = "provider_rejected";
     public const string ChatDeleted = "chat_deleted";
     public const string Interrupted = "run_interrupted";
@@ -30,8 +32,18 @@ public sealed record RunError(string Code, string Message, TimeSpan? RetryAfter 
         ProviderError.Timeout => ProviderTimeout,
         ProviderError.Unavailable => ProviderUnavailable,
         ProviderError.InvalidResponse => ProviderInvalidResponse,
+        ProviderError.UnknownModel => ProviderUnknownModel,
+        ProviderError.PromptTooLong => ProviderPromptTooLong,
         ProviderError.Rejected => ProviderRejected,
         _ => throw new ArgumentOutOfRangeException(nameof(error), error, "Unknown kind of provider error."),
+    };
+
+    /// <summary>Why the attempt gave no whole reply; null when it did, or may still.</summary>
+    public static RunError? Of(Attempt attempt) => attempt switch
+    {
+        { Error: { } error } => From(new ProviderException(attempt.Provider, error, "")),
+        { Outcome: AttemptOutcome.Cancelled } => ForCancel(),
+        _ => null,
     };
 
     public static RunError From(ProviderException failure)
@@ -44,6 +56,8 @@ public sealed record RunError(string Code, string Message, TimeSpan? RetryAfter 
             ProviderError.Timeout => $"{provider} did not answer in time. Your message is stored; send again.",
             ProviderError.Unavailable => $"{provider} cannot be reached or is broken. Your message is stored; send again later.",
             ProviderError.InvalidResponse => $"{provider} sent an answer that is empty, cut or unreadable. Your message is stored; send again.",
+            ProviderError.UnknownModel => $"{provider} does not have the model. The operator has to name another one; your message is stored.",
+            ProviderError.PromptTooLong => $"{provider} says that this is longer than the model takes. Your message is stored; send a shorter one, or ask for a model with a larger window.",
             _ => $"{provider} refused this request. Your message is stored; change the message or its settings, or ask for another model.",
         };
         return new RunError(ToCode(failure.Error), message, failure.Error == ProviderError.RateLimited ? failure.RetryAfter ?? DefaultRetryAfter : null);

@@ -24,13 +24,11 @@ public sealed partial class RunGenerator(
             run.Stopped.ThrowIfCancellationRequested();
             run.StopAfter(options.Value.MaxDuration);
             await GenerateAsync(run, reply);
-            run.Candidate.Report(null);
             return End(run, RunStatus.Completed, null, reply);
         }
         catch (ProviderException failure)
         {
-            run.Candidate.Report(failure.Error == ProviderError.Rejected ? null : failure.Error);
-            LogProviderFailed(run.Run.Id, failure.Provider, run.Candidate.Model, failure.Error, failure.Message);
+            LogProviderFailed(run.Run.Id, failure.Provider, run.Model, failure.Error, failure.Message);
             return EndBroken(run, RunError.From(failure), reply);
         }
         catch (OperationCanceledException) when (run.Stopped.IsCancellationRequested)
@@ -61,7 +59,8 @@ public sealed partial class RunGenerator(
             : [.. reply.Prompt.Messages, new ChatMessage(ChatRole.Assistant, prefix)];
         reply.BytesLeft = ((long)options.Value.MaxReplyTokens * TokenEstimator.BytesPerToken) - Encoding.UTF8.GetByteCount(prefix);
 
-        var updates = run.Candidate.Client.GetStreamingResponseAsync(messages, ToChatOptions(run.Run), run.Stopped).GetAsyncEnumerator(run.Stopped);
+        var updates = run.Alias.Client.GetStreamingResponseAsync(messages, ToChatOptions(run, reply.Prompt, prefix), run.Stopped)
+            .GetAsyncEnumerator(run.Stopped);
         await using (updates.ConfigureAwait(false))
         {
             while (true)
@@ -80,9 +79,6 @@ public sealed partial class RunGenerator(
                     break;
             }
         }
-
-        if (run.Log.Length == 0)
-            throw new ProviderException(run.Candidate.Provider, ProviderError.InvalidResponse, "The reply has no text.");
     }
 
     /// <summary>False when the reply is as long as it may be.</summary>
@@ -91,8 +87,8 @@ public sealed partial class RunGenerator(
         reply.FinishReason = update.FinishReason ?? reply.FinishReason;
         foreach (var content in update.Contents)
         {
-            if (content is UsageContent usage)
-                reply.Usage = usage.Details;
+            if (content is SeamContent seam)
+                run.Log.Continue(seam.Attempt);
             else if (content is TextContent { Text: { Length: > 0 } text } && !Append(run, reply, text))
                 return false;
         }
@@ -140,14 +136,19 @@ public sealed partial class RunGenerator(
         Message = run.Run.Message,
         Sequence = run.UserSequence,
         SystemPrompt = run.SystemPrompt,
-        BudgetTokens = context.GetBudget(run.Candidate, run.Run.MaxTokens) - (prefix.Length == 0 ? 0 : TokenEstimator.CountMessage(prefix)),
+        BudgetTokens = context.GetBudget(run.Alias, run.Run.Message, run.SystemPrompt, run.Run.MaxTokens) - CountPrefix(prefix),
     };
 
-    private ChatOptions ToChatOptions(NewRun run) => new()
+    private RoutedChatOptions ToChatOptions(ActiveRun run, Prompt prompt, string prefix) => new()
     {
-        Temperature = (float?)run.Temperature,
-        MaxOutputTokens = run.MaxTokens is { } asked ? Math.Min(asked, options.Value.MaxReplyTokens) : null,
+        Temperature = (float?)(run.Run.Temperature ?? run.Alias.Temperature),
+        MaxOutputTokens = (run.Run.MaxTokens ?? run.Alias.MaxOutputTokens) is { } asked ? Math.Min(asked, options.Value.MaxReplyTokens) : null,
+        Attempts = run.Attempts,
+        PromptTokens = prompt.Receipt.PromptTokens + CountPrefix(prefix),
+        ContinueOnBreak = options.Value.ContinueOnBreak,
     };
+
+    private static int CountPrefix(string prefix) => prefix.Length == 0 ? 0 : TokenEstimator.CountMessage(prefix);
 
     private RunResult EndStopped(ActiveRun run, Reply reply)
     {
@@ -179,19 +180,24 @@ public sealed partial class RunGenerator(
     private RunResult End(ActiveRun run, RunStatus status, RunError? error, Reply reply)
     {
         var lastSequence = run.Log.Close();
-        var text = run.Log.GetText();
         return new RunResult
         {
             RunId = run.Run.Id,
             ChatId = run.Run.ChatId,
+            UserId = run.Run.UserId,
+            Alias = run.Run.Alias,
             UserMessageId = run.Run.UserMessageId,
             AssistantMessageId = run.Run.AssistantMessageId,
             AssistantSequence = run.UserSequence + 1,
             Status = status,
-            Reply = text,
-            Provider = run.Candidate.Provider,
-            Model = run.Candidate.Model,
-            Usage = ToUsage(status, reply, text),
+            Reply = run.Log.GetText(),
+            Provider = run.Provider,
+            Model = run.Model,
+            Usage = run.Attempts.Usage,
+            Cost = run.Attempts.Cost,
+            Attempt = run.Attempts.Last?.Number ?? run.Log.Attempt,
+            Attempts = run.Attempts.GetUnstored(),
+            Seams = run.Log.GetUnflushedSeams(),
             FinishReason = status == RunStatus.Completed ? reply.FinishReason?.Value ?? ChatFinishReason.Stop.Value : null,
             Error = error,
             Receipt = reply.Prompt?.Receipt,
@@ -200,16 +206,6 @@ public sealed partial class RunGenerator(
             LastSequence = lastSequence,
             HasFlushed = run.Log.HasFlushed,
         };
-    }
-
-    /// <summary>As the provider reported it; else estimated, unless nothing was used: no prompt was sent, or it was refused.</summary>
-    private static RunUsage? ToUsage(RunStatus status, Reply reply, string text)
-    {
-        if (reply.Usage is { InputTokenCount: { } input, OutputTokenCount: { } output })
-            return new RunUsage((int)input, (int)output);
-        return reply.Prompt is null || status == RunStatus.Failed
-            ? null
-            : new RunUsage(reply.Prompt.Receipt.PromptTokens, TokenEstimator.Count(text), IsEstimated: true);
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Run {RunId} failed: {Provider}, {Model}: {ProviderError}, {Reason}")]
@@ -231,8 +227,6 @@ public sealed partial class RunGenerator(
     private sealed class Reply
     {
         public Prompt? Prompt { get; set; }
-
-        public UsageDetails? Usage { get; set; }
 
         public ChatFinishReason? FinishReason { get; set; }
 

@@ -31,12 +31,16 @@ public sealed class RunLog
     private RunEnded? end;
     private char? halfCharacter;
     private int flushed;
+    private int flushedSeams;
     private bool isFlushing;
     private bool isClosed;
     private bool isBroken;
     private bool isCondensed;
 
     public RunLog(RunStarted started, TimeProvider time) => (this.started, this.time) = (started, time);
+
+    /// <summary>Number of the attempt that begins, or goes on, when nothing was asked of a model yet.</summary>
+    public int Attempt => seams.Count == 0 ? started.Attempt : seams[^1].Attempt;
 
     /// <summary>UTF-16 code units of the reply so far.</summary>
     public int Length
@@ -71,6 +75,7 @@ public sealed class RunLog
         var log = new RunLog(started, time) { flushed = text.Length, isCondensed = isCondensed };
         log.text.Append(text);
         log.seams.AddRange(seams);
+        log.flushedSeams = log.seams.Count;
         if (result is not null)
             log.end = new RunEnded(result.LastSequence ?? log.GetSequence(text.Length) + 1, result);
         return log;
@@ -94,6 +99,29 @@ public sealed class RunLog
         }
     }
 
+    /// <summary>From here on another attempt writes the text.</summary>
+    public void Continue(int attempt)
+    {
+        lock (gate)
+        {
+            EndCharacter();
+            seams.Add(new RunContinued(GetSequence(text.Length) + 1, text.Length, attempt));
+        }
+    }
+
+    public IReadOnlyList<RunContinued> GetSeams()
+    {
+        lock (gate)
+            return [.. seams];
+    }
+
+    /// <summary>The seams the database may not have yet.</summary>
+    public IReadOnlyList<RunContinued> GetUnflushedSeams()
+    {
+        lock (gate)
+            return seams.GetRange(flushedSeams, seams.Count - flushedSeams);
+    }
+
     /// <summary>Wakes the followers.</summary>
     public void Publish()
     {
@@ -111,9 +139,7 @@ public sealed class RunLog
     {
         lock (gate)
         {
-            if (halfCharacter is not null)
-                text.Append(Rune.ReplacementChar.ToString());
-            halfCharacter = null;
+            EndCharacter();
             isClosed = true;
             return GetSequence(text.Length) + 1;
         }
@@ -135,22 +161,46 @@ public sealed class RunLog
         Publish();
     }
 
-    /// <summary>The text that is not in the database yet, to be stored now; null when all of it is, or will be with the end.</summary>
-    public RunText? GetUnflushed()
+    /// <summary>
+    /// What is not in the database yet, to be stored now, in order; empty when all of it is, or will be with the end.
+    /// </summary>
+    public IReadOnlyList<RunText> GetUnflushed()
     {
         lock (gate)
         {
-            if (isClosed || text.Length == flushed)
-                return null;
+            if (isClosed || (text.Length == flushed && seams.Count == flushedSeams))
+                return [];
             isFlushing = true;
-            return new RunText(started.RunId, GetSequence(text.Length), flushed, text.ToString(flushed, text.Length - flushed));
+            var pieces = new List<RunText>();
+            var offset = flushed;
+            for (var i = flushedSeams; i < seams.Count; i++)
+            {
+                AddPiece(i);
+                pieces.Add(new RunText(started.RunId, seams[i].Sequence, seams[i].Offset, "", seams[i].Attempt));
+            }
+
+            AddPiece(seams.Count);
+            return pieces;
+
+            void AddPiece(int passedSeams)
+            {
+                var limit = GetLimit(passedSeams);
+                if (offset < limit)
+                    pieces.Add(new RunText(started.RunId, GetSequence(limit, passedSeams), offset, text.ToString(offset, limit - offset)));
+                offset = limit;
+            }
         }
     }
 
-    public void SetFlushed(RunText stored)
+    public void SetFlushed(IReadOnlyList<RunText> stored)
     {
+        if (stored.Count == 0)
+            return;
         lock (gate)
-            flushed = stored.Offset + stored.Text.Length;
+        {
+            flushed = stored[^1].Offset + stored[^1].Text.Length;
+            flushedSeams += stored.Count(s => s.Attempt is not null);
+        }
     }
 
     /// <summary>
@@ -200,8 +250,18 @@ public sealed class RunLog
             text.Append((rune.Value == 0 ? Rune.ReplacementChar : rune).ToString());
     }
 
-    private long GetSequence(int offset) =>
-        seams.Count == 0 ? started.Sequence + offset : seams[^1].Sequence + (offset - seams[^1].Offset);
+    private void EndCharacter()
+    {
+        if (halfCharacter is not null)
+            text.Append(Rune.ReplacementChar.ToString());
+        halfCharacter = null;
+    }
+
+    private long GetSequence(int offset) => GetSequence(offset, seams.Count);
+
+    /// <summary>The position of an offset behind so many seams.</summary>
+    private long GetSequence(int offset, int passedSeams) =>
+        passedSeams == 0 ? started.Sequence + offset : seams[passedSeams - 1].Sequence + (offset - seams[passedSeams - 1].Offset);
 
     private Cursor Locate(long after)
     {
@@ -264,8 +324,7 @@ public sealed class RunLog
             length--;
         var offset = cursor.Offset;
         cursor.Offset += length;
-        var (mark, markOffset) = cursor.Seams == 0 ? (started.Sequence, 0) : (seams[cursor.Seams - 1].Sequence, seams[cursor.Seams - 1].Offset);
-        return new MessageDelta(mark + (cursor.Offset - markOffset), offset, text.ToString(offset, length));
+        return new MessageDelta(GetSequence(cursor.Offset, cursor.Seams), offset, text.ToString(offset, length));
     }
 
     /// <summary>Where the text ends that stands between this mark and the next one.</summary>
@@ -345,10 +404,3 @@ public sealed class RunLog
         }
     }
 }
-
-/// <summary>A piece of a run's text on its way into the database.</summary>
-/// <param name="RunId">The run.</param>
-/// <param name="Sequence">The position behind the text.</param>
-/// <param name="Offset">How much of the reply came before, in UTF-16 code units.</param>
-/// <param name="Text">The text.</param>
-public sealed record RunText(string RunId, long Sequence, int Offset, string Text);

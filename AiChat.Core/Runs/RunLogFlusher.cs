@@ -36,31 +36,37 @@ public sealed partial class RunLogFlusher(RunExecutor executor, IRunRepository r
 
     private async Task FlushAsync()
     {
-        var logs = new List<RunLog>();
-        var texts = new List<RunText>();
+        var flushed = new List<ActiveRun>();
+        var progress = new List<RunProgress>();
         foreach (var run in executor.Active)
         {
-            if (run.Log.GetUnflushed() is not { } text)
+            var texts = run.Log.GetUnflushed();
+            var attempts = run.Attempts.GetUnstored();
+            if (texts.Count == 0 && attempts.Count == 0)
                 continue;
-            logs.Add(run.Log);
-            texts.Add(text);
+            flushed.Add(run);
+            progress.Add(new RunProgress { Run = run.Run, Texts = texts, Attempts = attempts });
         }
 
-        if (texts.Count == 0)
+        if (progress.Count == 0)
             return;
 
         try
         {
-            await runs.AppendAsync(texts, CancellationToken.None);
-            for (var i = 0; i < texts.Count; i++)
-                logs[i].SetFlushed(texts[i]);
+            await runs.AppendAsync(progress, CancellationToken.None);
+            for (var i = 0; i < progress.Count; i++)
+            {
+                flushed[i].Log.SetFlushed(progress[i].Texts);
+                flushed[i].Attempts.SetStored(progress[i].Attempts);
+            }
+
             isFailing = false;
         }
         catch (Exception failure)
         {
             // Once, not ten times a second.
             if (!isFailing)
-                LogFlushFailed(failure, texts.Count);
+                LogFlushFailed(failure, progress.Count);
             isFailing = true;
         }
     }

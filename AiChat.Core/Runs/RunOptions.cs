@@ -25,6 +25,9 @@ public sealed class RunOptions
     /// <summary>What becomes of the replies that were being written when the last process died.</summary>
     public OnRestart OnRestart { get; set; } = OnRestart.Settle;
 
+    /// <summary>Whether another candidate goes on with a reply that a model broke off; otherwise it is left incomplete.</summary>
+    public bool ContinueOnBreak { get; set; } = true;
+
     /// <summary>How long running replies may go on after a shutdown was asked for; then they are settled as incomplete.</summary>
     public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(10);
 }

@@ -47,9 +47,9 @@ public sealed partial class RunRecovery(
     {
         var stored = interrupted.Run;
         // An alias that was taken out of the configuration meanwhile: the default one answers.
-        var candidate = (models.Find(stored.Alias) ?? models.Get(ModelsOptions.DefaultAlias)).Active;
-        var log = RunLog.Restore(stored.ToStarted(candidate.Provider, candidate.Model), time, stored.Reply, stored.Seams, result: null);
-        var run = new ActiveRun(stored.ToNewRun(interrupted.UserId, interrupted.Question), interrupted.Question.SystemPrompt, candidate, log, time);
+        var alias = models.Find(stored.Alias) ?? models.Get(ModelsOptions.DefaultAlias);
+        var log = RunLog.Restore(stored.ToStarted(alias.Active.Provider, alias.Active.Model), time, stored.Reply, stored.Seams, result: null);
+        var run = new ActiveRun(stored.ToNewRun(interrupted.UserId, interrupted.Question), interrupted.Question.SystemPrompt, alias, log, time);
         run.Admit(isAccepted: true);
         if (stored.Seams.Count > MostContinuations)
         {

@@ -40,10 +40,10 @@ public sealed class RunService(
             return null;
 
         var alias = models.Get(command.Model ?? chat.Model ?? ModelsOptions.DefaultAlias);
-        ContextBuilder.RequireFit(command.Message, chat.SystemPrompt, context.GetBudget(alias.Active, command.MaxTokens));
+        context.RequireFit(alias, command.Message, chat.SystemPrompt ?? alias.SystemPrompt, command.MaxTokens);
 
         var newRun = ToNewRun(command, chat, isNewChat, alias.Name, now) with { Key = key, Admission = ToRule(command.OnBusy) };
-        var run = new ActiveRun(newRun, chat.SystemPrompt, alias.Active, new RunLog(ToStarted(newRun, alias.Active), time), time);
+        var run = new ActiveRun(newRun, chat.SystemPrompt, alias, new RunLog(ToStarted(newRun, alias.Active), time), time);
         executor.TryRegister(run);
         // Not cancellable: a client that goes away now must not leave half a turn.
         var admission = await AdmitAsync(run, () => runs.StartAsync(newRun, CancellationToken.None));
@@ -72,10 +72,15 @@ public sealed class RunService(
             || await runs.GetQuestionAsync(command.UserId, command.RunId, cancellationToken) is not { } question)
             return null;
         if (stored.LastSequence is not { } lastSequence || stored.Status == RunStatus.Completed)
-            throw NotRetryable(stored.Id);
+        {
+            // Perhaps because of this very key, since it was looked for.
+            return key is not null && !isSecondLook
+                ? await RetryAsync(command, isSecondLook: true, cancellationToken)
+                : throw NotRetryable(stored.Id);
+        }
 
         var alias = models.Get(stored.Alias);
-        ContextBuilder.RequireFit(question.Message, question.SystemPrompt, context.GetBudget(alias.Active, stored.MaxTokens));
+        context.RequireFit(alias, question.Message, question.SystemPrompt ?? alias.SystemPrompt, stored.MaxTokens);
 
         var retry = new RunRetry
         {
@@ -90,7 +95,7 @@ public sealed class RunService(
         };
         var started = (stored with { Attempt = retry.Attempt, FirstSequence = retry.FirstSequence }).ToStarted(alias.Active.Provider, alias.Active.Model);
         var run = new ActiveRun(
-            stored.ToNewRun(command.UserId, question), question.SystemPrompt, alias.Active, new RunLog(started, time), time);
+            stored.ToNewRun(command.UserId, question), question.SystemPrompt, alias, new RunLog(started, time), time);
         if (!executor.TryRegister(run))
         {
             if (isSecondLook)
@@ -110,15 +115,7 @@ public sealed class RunService(
         // Looked up first: a run that ends in between is then shown as ended.
         var active = executor.Find(runId);
         var stored = await runs.GetAsync(userId, runId, cancellationToken);
-        return active is null || stored is not { Status: RunStatus.InProgress }
-            ? stored
-            : stored with
-            {
-                Provider = active.Candidate.Provider,
-                Model = active.Candidate.Model,
-                FirstTokenAt = active.FirstTokenAt,
-                Reply = active.Log.GetText(),
-            };
+        return active is null || stored is not { Status: RunStatus.InProgress } ? stored : stored.With(active);
     }
 
     /// <summary>The run's events; null when the user has no such run.</summary>
@@ -201,15 +198,15 @@ public sealed class RunService(
         if (await runs.GetAsync(userId, runId, cancellationToken) is not { } stored)
             return null;
         // It had ended, and was tried again before it was read.
-        return stored.CompletedAt is null && await FindAcceptedAsync(runId) is { } begun ? new RunHandle(begun, isReplay) : ToHandle(stored, isReplay);
+        return stored.CompletedAt is null && await FindAcceptedAsync(runId) is { } begun ? new RunHandle(begun, isReplay) : ToHandle(userId, stored, isReplay);
     }
 
-    private RunHandle ToHandle(StoredRun stored, bool isReplay)
+    private RunHandle ToHandle(string userId, StoredRun stored, bool isReplay)
     {
         if (stored.CompletedAt is not { } completedAt)
             throw UnavailableException.ForShutdown();
 
-        var result = stored.ToResult();
+        var result = stored.ToResult(userId);
         if (stored.Provider is null)
         {
             // Its process died before it could say: as configured, this is who wrote it.

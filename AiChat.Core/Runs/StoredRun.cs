@@ -1,3 +1,5 @@
+using AiChat.Core.Models;
+
 namespace AiChat.Core.Runs;
 
 /// <summary>A run as it is stored.</summary>
@@ -20,14 +22,17 @@ public sealed record StoredRun
 
     public required RunStatus Status { get; init; }
 
-    /// <summary>1 for the first attempt.</summary>
+    /// <summary>Number of the last attempt; 1 before the first has begun.</summary>
     public required int Attempt { get; init; }
 
     public string? Provider { get; init; }
 
     public string? Model { get; init; }
 
-    public RunUsage? Usage { get; init; }
+    public TokenUsage? Usage { get; init; }
+
+    /// <summary>What the usage cost; null when no price is known.</summary>
+    public decimal? Cost { get; init; }
 
     public string? FinishReason { get; init; }
 
@@ -52,27 +57,40 @@ public sealed record StoredRun
     /// <summary>Null while it goes on.</summary>
     public DateTimeOffset? CompletedAt { get; init; }
 
-    /// <summary>The attempts before the current one, oldest first.</summary>
-    public IReadOnlyList<EarlierAttempt> EarlierAttempts { get; init; } = [];
+    /// <summary>The attempts that were made, oldest first; the one that goes on is among them when it is stored already.</summary>
+    public IReadOnlyList<StoredAttempt> Attempts { get; init; } = [];
 
     /// <summary>Where later attempts took over, oldest first; empty when its log is older than the retention.</summary>
     public IReadOnlyList<RunContinued> Seams { get; init; } = [];
+
+    /// <summary>The reply as it was at the end of an attempt: up to the seam behind it, to the end when it is the last.</summary>
+    /// <param name="attempt">The attempt's number.</param>
+    /// <param name="hasText">Whether it wrote any.</param>
+    public string GetReplyAfter(int attempt, bool hasText)
+    {
+        if (attempt >= Attempt)
+            return Reply;
+        var seam = Seams.FirstOrDefault(s => s.Attempt > attempt);
+        return hasText && seam is not null ? Reply[..seam.Offset] : "";
+    }
 }
 
-/// <summary>An attempt that another one followed.</summary>
-public sealed record EarlierAttempt
+/// <summary>An attempt as it is shown.</summary>
+public sealed record StoredAttempt
 {
     /// <summary>1 for the first.</summary>
-    public required int Attempt { get; init; }
-    public required RunStatus Status { get; init; }
-    public string? Provider { get; init; }
-    public string? Model { get; init; }
-    public RunUsage? Usage { get; init; }
+    public required int Number { get; init; }
+    public required AttemptOutcome Outcome { get; init; }
+    public required string Provider { get; init; }
+    public required string Model { get; init; }
+    public TokenUsage? Usage { get; init; }
+    public decimal? Cost { get; init; }
     public RunError? Error { get; init; }
 
-    /// <summary>What it had written.</summary>
+    /// <summary>The reply as it was at its end.</summary>
     public required string Reply { get; init; }
-    public DateTimeOffset? StartedAt { get; init; }
+    public required DateTimeOffset StartedAt { get; init; }
+    public DateTimeOffset? FirstTokenAt { get; init; }
     public DateTimeOffset? CompletedAt { get; init; }
 }
 

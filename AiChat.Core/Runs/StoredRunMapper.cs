@@ -1,3 +1,5 @@
+using AiChat.Core.Models;
+
 namespace AiChat.Core.Runs;
 
 /// <summary>What else a stored run is needed as.</summary>
@@ -30,11 +32,50 @@ internal static class StoredRunMapper
         CreatedAt = run.CreatedAt,
     };
 
+    /// <summary>As far as it is by now.</summary>
+    public static StoredRun With(this StoredRun stored, ActiveRun active)
+    {
+        var attempts = active.Attempts.All;
+        var run = stored with
+        {
+            Provider = active.Provider,
+            Model = active.Model,
+            FirstTokenAt = active.FirstTokenAt,
+            Reply = active.Log.GetText(),
+            Seams = active.Log.GetSeams(),
+            Attempt = attempts.Count == 0 ? stored.Attempt : attempts[^1].Number,
+        };
+        return run with
+        {
+            Attempts = [.. stored.Attempts.Where(a => attempts.All(made => made.Number != a.Number)), .. attempts.Select(a => a.ToStored(run))],
+        };
+    }
+
+    /// <summary>As it is shown.</summary>
+    /// <param name="attempt">The attempt.</param>
+    /// <param name="run">The run it was made for.</param>
+    private static StoredAttempt ToStored(this Attempt attempt, StoredRun run) => new()
+    {
+        Number = attempt.Number,
+        Outcome = attempt.Outcome,
+        Provider = attempt.Provider,
+        Model = attempt.Model,
+        Usage = attempt.CompletedAt is null ? null : attempt.Usage,
+        Cost = attempt.CompletedAt is null ? null : attempt.Cost,
+        Error = RunError.Of(attempt),
+        Reply = run.GetReplyAfter(attempt.Number, attempt.FirstTokenAt is not null),
+        StartedAt = attempt.StartedAt,
+        FirstTokenAt = attempt.FirstTokenAt,
+        CompletedAt = attempt.CompletedAt,
+    };
+
     /// <summary>How it ended.</summary>
-    public static RunResult ToResult(this StoredRun run) => new()
+    public static RunResult ToResult(this StoredRun run, string userId) => new()
     {
         RunId = run.Id,
         ChatId = run.ChatId,
+        UserId = userId,
+        Alias = run.Alias,
         UserMessageId = run.UserMessageId,
         AssistantMessageId = run.AssistantMessageId,
         AssistantSequence = run.UserSequence + 1,
@@ -43,6 +84,8 @@ internal static class StoredRunMapper
         Provider = run.Provider ?? "",
         Model = run.Model ?? "",
         Usage = run.Usage,
+        Cost = run.Cost,
+        Attempt = run.Attempt,
         FinishReason = run.FinishReason,
         Error = run.Error,
         FirstTokenAt = run.FirstTokenAt,

@@ -1,4 +1,5 @@
 using AiChat.Core.Chats;
+using AiChat.Core.Models;
 using AiChat.Core.Runs;
 
 namespace AiChat.Infrastructure.Chats;
@@ -47,5 +48,32 @@ internal static class StoredNames
         "cancelled" => RunStatus.Cancelled,
         "incomplete" => RunStatus.Incomplete,
         _ => throw new ArgumentOutOfRangeException(nameof(name), name, "Unknown run status in the database."),
+    };
+
+    public static string ToName(AttemptOutcome outcome) => outcome switch
+    {
+        AttemptOutcome.InProgress => InProgress,
+        AttemptOutcome.Completed => "completed",
+        AttemptOutcome.Failed => "failed",
+        AttemptOutcome.Cancelled => "cancelled",
+        AttemptOutcome.Incomplete => "incomplete",
+        _ => throw new ArgumentOutOfRangeException(nameof(outcome), outcome, "Unknown outcome."),
+    };
+
+    public static AttemptOutcome ToAttemptOutcome(string name) => name switch
+    {
+        InProgress => AttemptOutcome.InProgress,
+        "completed" => AttemptOutcome.Completed,
+        "failed" => AttemptOutcome.Failed,
+        "cancelled" => AttemptOutcome.Cancelled,
+        "incomplete" => AttemptOutcome.Incomplete,
+        _ => throw new ArgumentOutOfRangeException(nameof(name), name, "Unknown outcome in the database."),
+    };
+
+    public static string ToName(AttemptPurpose purpose) => purpose switch
+    {
+        AttemptPurpose.Reply => "reply",
+        AttemptPurpose.Title => "title",
+        _ => throw new ArgumentOutOfRangeException(nameof(purpose), purpose, "Unknown purpose."),
     };
 }

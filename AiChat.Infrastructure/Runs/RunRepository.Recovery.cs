@@ -1,5 +1,6 @@
 using System.Data.Common;
 using System.Text;
+using AiChat.Core.Memory;
 using AiChat.Core.Runs;
 using AiChat.Infrastructure.Chats;
 using AiChat.Infrastructure.Persistence;
@@ -12,7 +13,7 @@ public sealed partial class RunRepository
 {
     private const string UnfinishedSql = """
         select runs.id, runs.chat_id, runs.user_id, user_message_id, assistant_message_id, user_sequence, alias, temperature, max_tokens,
-          runs.status, attempt, first_sequence, runs.created_at, started_at, messages.content as message, chats.system_prompt
+          runs.status, coalesce((select max(a.attempt) from attempts a where a.run_id = runs.id), runs.attempt) as attempt, first_sequence, runs.created_at, started_at, messages.content as message, chats.system_prompt
         from runs
         join messages on messages.chat_id = runs.chat_id and messages.sequence = runs.user_sequence
         join chats on chats.id = runs.chat_id
@@ -28,7 +29,12 @@ public sealed partial class RunRepository
         """;
 
     private const string SettleRunSql = """
-        update runs set status = 'incomplete', error_code = @ErrorCode, error_message = @ErrorMessage, last_sequence = @LastSequence, completed_at = @Now
+        update runs set
+          status = 'incomplete', error_code = @ErrorCode, error_message = @ErrorMessage, last_sequence = @LastSequence, completed_at = @Now,
+          (attempt, input_tokens, output_tokens, usage_estimated, cost) = (
+            select coalesce(max(a.attempt), runs.attempt), sum(a.input_tokens), sum(a.output_tokens), max(a.usage_estimated), sum(a.cost)
+            from attempts a where a.run_id = runs.id and a.attempt >= runs.attempt),
+          (provider, model) = (select a.provider, a.model from attempts a where a.run_id = runs.id order by a.attempt desc limit 1)
         where id = @RunId
         """;
 
@@ -44,6 +50,7 @@ public sealed partial class RunRepository
         foreach (var run in unfinished)
         {
             var flushed = await ReadFlushedAsync(connection, run);
+            await EndAttemptsAsync(connection, run, flushed, now);
             await connection.ExecuteAsync(Statement.Of(SettleMessageSql, new { flushed.Reply, Now = now, run.ChatId, run.UserSequence }));
             await connection.ExecuteAsync(Statement.Of(SettleRunSql, new
             {
@@ -59,10 +66,15 @@ public sealed partial class RunRepository
         return unfinished.Count;
     });
 
-    private const string KeepInterruptedSql = """
-        insert into run_attempts (run_id, attempt, status, error_code, error_message, reply, started_at, completed_at)
-        values (@RunId, @Attempt, 'incomplete', @ErrorCode, @ErrorMessage, @Reply, @StartedAt, @Now)
+    /// <summary>What the dead process was doing is over; what it used beside the prompt is what it got to write.</summary>
+    private const string EndAttemptsSql = """
+        update attempts set
+          outcome = 'incomplete', error_code = @ErrorCode, error_message = @ErrorMessage, output_tokens = @OutputTokens, usage_estimated = true,
+          cost = (input_tokens * input_price) + (@OutputTokens * output_price), completed_at = @Now
+        where run_id = @RunId and outcome = 'in_progress'
         """;
+
+    private const string KeepInterruptedSql = "insert into run_replies (run_id, attempt, reply) values (@RunId, @Attempt, @Reply)";
 
     private const string ContinueRunSql = "update runs set attempt = @Attempt, started_at = @Now where id = @RunId";
 
@@ -84,20 +96,24 @@ public sealed partial class RunRepository
     {
         var flushed = await ReadFlushedAsync(connection, run);
         var seam = new RunContinued(flushed.NextSequence, flushed.Reply.Length, run.Attempt + 1);
-        var error = RunError.ForShutdown();
-        await connection.ExecuteAsync(Statement.Of(KeepInterruptedSql, new
-        {
-            RunId = run.Id,
-            run.Attempt,
-            ErrorCode = error.Code,
-            ErrorMessage = error.Message,
-            flushed.Reply,
-            run.StartedAt,
-            Now = now,
-        }));
+        await EndAttemptsAsync(connection, run, flushed, now);
+        await connection.ExecuteAsync(Statement.Of(KeepInterruptedSql, new { RunId = run.Id, run.Attempt, flushed.Reply }));
         await connection.ExecuteAsync(Statement.Of(ContinueRunSql, new { RunId = run.Id, seam.Attempt, Now = now }));
         await connection.ExecuteAsync(Statement.Of(InsertSeamSql, new { RunId = run.Id, seam.Sequence, seam.Offset, seam.Attempt }));
         return run.ToInterrupted(seam.Attempt, flushed.Reply, [.. flushed.Seams, seam]);
+    }
+
+    private static Task<int> EndAttemptsAsync(DbConnection connection, UnfinishedRow run, FlushedLog flushed, DateTimeOffset now)
+    {
+        var error = RunError.ForShutdown();
+        return connection.ExecuteAsync(Statement.Of(EndAttemptsSql, new
+        {
+            RunId = run.Id,
+            ErrorCode = error.Code,
+            ErrorMessage = error.Message,
+            OutputTokens = TokenEstimator.Count(flushed.Reply[(flushed.Seams.Count == 0 ? 0 : flushed.Seams[^1].Offset)..]),
+            Now = now,
+        }));
     }
 
     /// <summary>The text that was stored, and the first position behind everything the dead process may have shown.</summary>

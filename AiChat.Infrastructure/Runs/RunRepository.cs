@@ -8,6 +8,7 @@ using AiChat.Infrastructure.Chats;
 using AiChat.Infrastructure.Idempotency;
 using AiChat.Infrastructure.Persistence;
 using AiChat.Infrastructure.Persistence.Sqlite;
+using AiChat.Infrastructure.Usage;
 using Dapper;
 
 namespace AiChat.Infrastructure.Runs;
@@ -86,11 +87,9 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
         return (RunAdmission)accepted;
     });
 
-    private const string KeepAttemptSql = """
-        insert into run_attempts (run_id, attempt, status, provider, model, input_tokens, output_tokens, usage_estimated, error_code,
-          error_message, reply, started_at, completed_at)
-        select r.id, r.attempt, r.status, r.provider, r.model, r.input_tokens, r.output_tokens, r.usage_estimated, r.error_code,
-          r.error_message, m.content, r.started_at, r.completed_at
+    private const string KeepReplySql = """
+        insert into run_replies (run_id, attempt, reply)
+        select r.id, r.attempt, m.content
         from runs r join messages m on m.chat_id = r.chat_id and m.sequence = r.user_sequence + 1
         where r.id = @RunId and r.user_id = @UserId and r.status in ('failed', 'cancelled', 'incomplete') and r.attempt = @Attempt - 1
         """;
@@ -99,7 +98,7 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
         update runs set
           status = @Status, attempt = @Attempt, first_sequence = @FirstSequence, last_sequence = null, provider = null, model = null,
           input_tokens = null, output_tokens = null, usage_estimated = null, finish_reason = null, error_code = null, error_message = null,
-          receipt = null, started_at = @StartedAt, first_token_at = null, completed_at = null
+          receipt = null, cost = null, started_at = @StartedAt, first_token_at = null, completed_at = null
         where id = @RunId
         returning user_sequence
         """;
@@ -117,7 +116,7 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
             return new RunAdmission.KeyTaken(earlier);
 
         var chat = new ChatEntry(retry.RunId, retry.ChatId, retry.UserId, NewMessages: 0, retry.Admission.MostUnfinished, retry.Now);
-        if (await connection.ExecuteAsync(Statement.Of(KeepAttemptSql, retry)) == 0)
+        if (await connection.ExecuteAsync(Statement.Of(KeepReplySql, retry)) == 0)
         {
             await ReleaseAsync(connection, retry.Key);
             return new RunAdmission.NotRetryable();
@@ -125,7 +124,7 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
 
         if (await EnterChatAsync(connection, chat) is not { } entered)
         {
-            await connection.ExecuteAsync(Statement.Of(ForgetAttemptSql, new { retry.RunId, Attempt = retry.Attempt - 1 }));
+            await connection.ExecuteAsync(Statement.Of(ForgetReplySql, new { retry.RunId, Attempt = retry.Attempt - 1 }));
             return await RefuseAsync(connection, chat, retry.Key);
         }
 
@@ -143,21 +142,29 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
         return (RunAdmission)ToAccepted(entered, retry.RunId, userSequence);
     });
 
-    private const string ForgetAttemptSql = "delete from run_attempts where run_id = @RunId and attempt = @Attempt";
+    private const string ForgetReplySql = "delete from run_replies where run_id = @RunId and attempt = @Attempt";
 
     /// <summary>
     /// Only while the attempt goes on: its end, the end of its chat, or the next attempt may have been stored since the text was taken.
     /// </summary>
     private const string AppendSql = """
-        insert into run_events (run_id, sequence, event, text_offset, text)
-        select id, @Sequence, 'message.delta', @Offset, @Text from runs where id = @RunId and completed_at is null and first_sequence < @Sequence
+        insert into run_events (run_id, sequence, event, text_offset, text, attempt)
+        select id, @Sequence, case when @Attempt is null then 'message.delta' else 'run.continued' end, @Offset, @Text, @Attempt
+        from runs
+        where id = @RunId and completed_at is null and first_sequence < @Sequence
         """;
 
-    public Task AppendAsync(IReadOnlyList<RunText> texts, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
+    public Task AppendAsync(IReadOnlyList<RunProgress> progress, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
     {
-        foreach (var text in texts)
-            await connection.ExecuteAsync(Statement.Of(AppendSql, text));
-        return texts.Count;
+        foreach (var run in progress)
+        {
+            foreach (var text in run.Texts)
+                await connection.ExecuteAsync(Statement.Of(AppendSql, text));
+            foreach (var attempt in run.Attempts)
+                await Ledger.StoreAsync(connection, attempt.ToEntry(run.Run.Id, run.Run.ChatId, run.Run.UserId, run.Run.Alias));
+        }
+
+        return progress.Count;
     });
 
     private const string FinishRunSql = """
@@ -172,6 +179,8 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
           error_code = @ErrorCode,
           error_message = @ErrorMessage,
           receipt = @Receipt,
+          cost = @Cost,
+          attempt = case when @Attempt > attempt then @Attempt else attempt end,
           first_token_at = @FirstTokenAt,
           last_sequence = @LastSequence,
           completed_at = @CompletedAt
@@ -207,6 +216,9 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
 
     public Task<FinishedRun> FinishAsync(RunResult result, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
     {
+        // First, and whatever becomes of the rest: it was paid for, even when its chat is gone.
+        foreach (var attempt in result.Attempts)
+            await Ledger.StoreAsync(connection, attempt.ToEntry(result.RunId, result.ChatId, result.UserId, result.Alias));
         if (await connection.ExecuteAsync(Statement.Of(FinishRunSql, ToFinishParameters(result))) == 0)
             return new FinishedRun(IsChatThere: await connection.ExecuteScalarAsync<int>(Statement.Of(ExistsSql, new { result.RunId })) > 0, Next: null);
 
@@ -221,24 +233,26 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
         }));
         if (result.HasFlushed)
             await connection.ExecuteAsync(Statement.Of(DeleteTextSql, new { result.RunId }));
+        foreach (var seam in result.Seams)
+            await connection.ExecuteAsync(Statement.Of(InsertSeamSql, new { result.RunId, seam.Sequence, seam.Offset, seam.Attempt }));
         var nextRunId = await connection.QuerySingleOrDefaultAsync<string?>(Statement.Of(LeaveChatSql, new { result.ChatId, result.RunId, result.CompletedAt }));
         return new FinishedRun(IsChatThere: true, nextRunId is null ? null : await BeginNextAsync(connection, nextRunId, result.CompletedAt));
     });
 
     private const string GetSql = """
         select r.id, r.chat_id, r.user_message_id, r.assistant_message_id, r.user_sequence, r.alias, r.temperature, r.max_tokens, r.status,
-          r.attempt, r.provider, r.model, r.input_tokens, r.output_tokens, r.usage_estimated, r.finish_reason, r.error_code, r.error_message,
+          r.attempt, r.provider, r.model, r.input_tokens, r.output_tokens, r.usage_estimated, r.cost, r.finish_reason, r.error_code, r.error_message,
           m.content as reply, r.first_sequence, r.last_sequence, r.created_at, r.started_at, r.first_token_at, r.completed_at
         from runs r join messages m on m.chat_id = r.chat_id and m.sequence = r.user_sequence + 1
         where r.id = @RunId and r.user_id = @UserId
         """;
 
     private const string AttemptsSql = """
-        select attempt, status, provider, model, input_tokens, output_tokens, usage_estimated, error_code, error_message, reply, started_at,
-          completed_at
-        from run_attempts
-        where run_id = @RunId
-        order by attempt
+        select a.attempt, a.outcome, a.provider, a.model, a.input_tokens, a.output_tokens, a.cached_tokens, a.reasoning_tokens,
+          a.usage_estimated, a.cost, a.error_code, a.error_message, a.started_at, a.first_token_at, a.completed_at, p.reply
+        from attempts a left join run_replies p on p.run_id = a.run_id and p.attempt = a.attempt
+        where a.run_id = @RunId
+        order by a.attempt
         """;
 
     private const string SeamsSql = """
@@ -254,15 +268,11 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
             return null;
 
         var run = row.ToRun();
-        // Most runs have one attempt, and it left nothing behind.
-        if (run.Attempt == 1)
-            return run;
+        // Most runs have one attempt, and so no seams.
+        if (run.Attempt > 1)
+            run = run with { Seams = await GetSeamsAsync(reader.Connection, runId, cancellationToken) };
         var attempts = await reader.Connection.QueryAsync<AttemptRow>(Statement.Of(AttemptsSql, new { RunId = runId }, cancellationToken));
-        return run with
-        {
-            EarlierAttempts = [.. attempts.Select(a => a.ToAttempt())],
-            Seams = await GetSeamsAsync(reader.Connection, runId, cancellationToken),
-        };
+        return run with { Attempts = [.. attempts.Select(a => a.ToAttempt(run))] };
     }
 
     private const string QuestionSql = """
@@ -332,6 +342,8 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
         result.Usage?.InputTokens,
         result.Usage?.OutputTokens,
         IsUsageEstimated = result.Usage?.IsEstimated,
+        Cost = Money.ToStored(result.Cost),
+        result.Attempt,
         result.FinishReason,
         ErrorCode = result.Error?.Code,
         ErrorMessage = result.Error?.Message,

@@ -1,3 +1,5 @@
+using AiChat.Core.Models;
+using AiChat.Infrastructure.Usage;
 using AiChat.Core.Runs;
 using AiChat.Infrastructure.Chats;
 
@@ -21,6 +23,7 @@ internal sealed record RunRow
     public int? InputTokens { get; init; }
     public int? OutputTokens { get; init; }
     public bool? UsageEstimated { get; init; }
+    public long? Cost { get; init; }
     public string? FinishReason { get; init; }
     public string? ErrorCode { get; init; }
     public string? ErrorMessage { get; init; }
@@ -47,6 +50,7 @@ internal sealed record RunRow
         Provider = Provider,
         Model = Model,
         Usage = ToUsage(InputTokens, OutputTokens, UsageEstimated),
+        Cost = Money.FromStored(Cost),
         FinishReason = FinishReason,
         Error = ToError(ErrorCode, ErrorMessage),
         Reply = Reply,
@@ -59,38 +63,47 @@ internal sealed record RunRow
         CompletedAt = CompletedAt,
     };
 
-    internal static RunUsage? ToUsage(int? inputTokens, int? outputTokens, bool? isEstimated) =>
-        inputTokens is { } input && outputTokens is { } output ? new RunUsage(input, output, isEstimated ?? false) : null;
+    internal static TokenUsage? ToUsage(int? inputTokens, int? outputTokens, bool? isEstimated) =>
+        inputTokens is { } input && outputTokens is { } output ? new TokenUsage(input, output, isEstimated ?? false) : null;
 
     internal static RunError? ToError(string? code, string? message) => code is null ? null : RunError.Restore(code, message);
 }
 
-/// <summary>A row of <c>run_attempts</c>.</summary>
+/// <summary>A row of <c>attempts</c>, with what it had written where another one took its place.</summary>
 internal sealed record AttemptRow
 {
     public required int Attempt { get; init; }
-    public required string Status { get; init; }
-    public string? Provider { get; init; }
-    public string? Model { get; init; }
+    public required string Outcome { get; init; }
+    public required string Provider { get; init; }
+    public required string Model { get; init; }
     public int? InputTokens { get; init; }
     public int? OutputTokens { get; init; }
+    public int? CachedTokens { get; init; }
+    public int? ReasoningTokens { get; init; }
     public bool? UsageEstimated { get; init; }
+    public long? Cost { get; init; }
     public string? ErrorCode { get; init; }
     public string? ErrorMessage { get; init; }
-    public required string Reply { get; init; }
-    public DateTimeOffset? StartedAt { get; init; }
+    public required DateTimeOffset StartedAt { get; init; }
+    public DateTimeOffset? FirstTokenAt { get; init; }
     public DateTimeOffset? CompletedAt { get; init; }
+    public string? Reply { get; init; }
 
-    public EarlierAttempt ToAttempt() => new()
+    public StoredAttempt ToAttempt(StoredRun run) => new()
     {
-        Attempt = Attempt,
-        Status = StoredNames.ToRunStatus(Status),
+        Number = Attempt,
+        Outcome = StoredNames.ToAttemptOutcome(Outcome),
         Provider = Provider,
         Model = Model,
-        Usage = RunRow.ToUsage(InputTokens, OutputTokens, UsageEstimated),
+        // While it goes on, the prompt's estimate stands there for the case that the process dies.
+        Usage = CompletedAt is not null && RunRow.ToUsage(InputTokens, OutputTokens, UsageEstimated) is { } usage
+            ? usage with { CachedTokens = CachedTokens ?? 0, ReasoningTokens = ReasoningTokens ?? 0 }
+            : null,
+        Cost = CompletedAt is null ? null : Money.FromStored(Cost),
         Error = RunRow.ToError(ErrorCode, ErrorMessage),
-        Reply = Reply,
+        Reply = Reply ?? run.GetReplyAfter(Attempt, FirstTokenAt is not null),
         StartedAt = StartedAt,
+        FirstTokenAt = FirstTokenAt,
         CompletedAt = CompletedAt,
     };
 }

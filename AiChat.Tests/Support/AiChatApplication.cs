@@ -168,6 +168,8 @@ public sealed class AiChatApplication : IAsyncDisposable
     {
         RunId = run.Id,
         ChatId = run.ChatId,
+        UserId = run.UserId,
+        Alias = run.Alias,
         UserMessageId = run.UserMessageId,
         AssistantMessageId = run.AssistantMessageId,
         AssistantSequence = sequence,

@@ -268,18 +268,41 @@ public sealed class ContextBuilderTests
     [TestCase(10_000, 8192 - 10_000)]
     public void GetBudget_MaxTokens_IsTheWindowLessTheAnswer(int? maxTokens, int expected)
     {
-        var candidate = new ModelCandidate { Provider = "p", Model = "m", ContextWindow = 8192, Client = Mock.Of<IChatClient>() };
-
-        var budget = new ContextBuilder(messages.Object, Options.Create(options)).GetBudget(candidate, maxTokens);
+        var budget = Builder().GetBudget(Alias(8192), SixTokens, null, maxTokens);
 
         Assert.That(budget, Is.EqualTo(expected));
+    }
+
+    [Test]
+    public void GetBudget_AliasHasALongestAnswer_KeepsThatFree()
+    {
+        var budget = Builder().GetBudget(Alias(8192) with { MaxOutputTokens = 700 }, SixTokens, null, maxTokens: null);
+
+        Assert.That(budget, Is.EqualTo(8192 - 700));
+    }
+
+    [TestCase("short", 2048 - 100, TestName = "GetBudget_SeveralWindows_IsTheFirstThatTakesTheMessage")]
+    [TestCase(null, 8192 - 100, TestName = "GetBudget_FirstWindowIsTooSmall_IsTheNextThatTakesTheMessage")]
+    public void GetBudget_SeveralWindows_FollowsTheMessage(string? message, int expected)
+    {
+        var budget = Builder().GetBudget(Alias(2048, 8192, 4096), message ?? new string('x', 3 * 3000), null, maxTokens: null);
+
+        Assert.That(budget, Is.EqualTo(expected));
+    }
+
+    [Test]
+    public void GetBudget_MessageFitsNowhere_IsTheLargestWindow()
+    {
+        var budget = Builder().GetBudget(Alias(2048, 8192, 4096), new string('x', 3 * 9000), null, maxTokens: null);
+
+        Assert.That(budget, Is.EqualTo(8192 - 100));
     }
 
     [TestCase(null, 10)]
     [TestCase(SixTokens, 20)]
     public void RequireFit_JustFits_IsAccepted(string? systemPrompt, int budget)
     {
-        Assert.That(() => ContextBuilder.RequireFit(SixTokens, systemPrompt, budget), Throws.Nothing);
+        Assert.That(() => Builder().RequireFit(Alias(budget + 100), SixTokens, systemPrompt, maxTokens: null), Throws.Nothing);
     }
 
     [TestCase(null, 9, "about 10 tokens", "takes 9 ")]
@@ -287,11 +310,19 @@ public sealed class ContextBuilderTests
     [TestCase(null, -5, "about 10 tokens", "takes 0 ")]
     public void RequireFit_TooLong_IsRefusedWithFigures(string? systemPrompt, int budget, string needed, string available)
     {
-        var failure = Assert.Throws<InvalidRequestException>(() => ContextBuilder.RequireFit(SixTokens, systemPrompt, budget));
+        var failure = Assert.Throws<InvalidRequestException>(() => Builder().RequireFit(Alias(budget + 100), SixTokens, systemPrompt, maxTokens: null));
 
         Assert.That((failure.Code, failure.Field), Is.EqualTo(("message_too_long", "message")));
         Assert.That(failure.Message, Does.Contain(needed).And.Contain(available));
     }
+
+    private ContextBuilder Builder() => new(messages.Object, Options.Create(options));
+
+    private static ModelAlias Alias(params int[] windows) => new("fast",
+        [.. windows.Select(w => new ModelCandidate { Provider = "p", Model = "m", ContextWindow = w, Client = Mock.Of<IChatClient>() })])
+    {
+        Client = Mock.Of<IChatClient>(),
+    };
 
     private static int Tokens(string text) => TokenEstimator.CountMessage(text);
 

@@ -99,7 +99,7 @@ public sealed class ModelRegistryTests
     {
         IProvider[] providers = [Provider("groq", GroqClient), Provider("Groq", OpenAiClient)];
 
-        Assert.That(() => new ModelRegistry(providers, Options.Create(new ModelsOptions())), Throws.ArgumentException);
+        Assert.That(() => new ModelRegistry(providers, Options.Create(new ModelsOptions()), TimeProvider.System), Throws.ArgumentException);
     }
 
     [Test]
@@ -107,12 +107,12 @@ public sealed class ModelRegistryTests
     {
         var candidate = Registry(Alias("fast", ("openai", "gpt"))).Get("fast").Active;
 
-        var before = candidate.LastError;
+        var before = candidate.Health.LastError;
         candidate.Report(ProviderError.Timeout);
-        var failed = candidate.LastError;
+        var failed = candidate.Health.LastError;
         candidate.Report(null);
 
-        Assert.That((before, failed, candidate.LastError), Is.EqualTo(((ProviderError?)null, (ProviderError?)ProviderError.Timeout, (ProviderError?)null)));
+        Assert.That((before, failed, candidate.Health.LastError), Is.EqualTo(((ProviderError?)null, (ProviderError?)ProviderError.Timeout, (ProviderError?)null)));
     }
 
     private static (string Name, ModelAliasOptions Settings) Alias(string name, params (string Provider, string Model)[] candidates) => (name, new ModelAliasOptions
@@ -126,7 +126,8 @@ public sealed class ModelRegistryTests
         foreach (var (name, settings) in aliases)
             options.Aliases[name] = settings;
         return new ModelRegistry(
-            [Provider("groq", GroqClient, "GROQ_API_KEY"), Provider("openai", OpenAiClient), Provider("offline", OfflineClient)], Options.Create(options));
+            [Provider("groq", GroqClient, "GROQ_API_KEY"), Provider("openai", OpenAiClient), Provider("offline", OfflineClient)], Options.Create(options),
+            TimeProvider.System);
     }
 
     private static IProvider Provider(string name, Mock<IChatClient> client, string? missingSetting = null)

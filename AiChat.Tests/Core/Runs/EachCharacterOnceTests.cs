@@ -121,9 +121,9 @@ public sealed class EachCharacterOnceTests() : RepositoryTestBase(Engine.Sqlite)
                 case Step.Publish:
                     log.Publish();
                     break;
-                case Step.Flush when log.GetUnflushed() is { } text:
-                    await runs.AppendAsync([text], None);
-                    log.SetFlushed(text);
+                case Step.Flush when log.GetUnflushed() is { Count: > 0 } texts:
+                    await runs.AppendAsync([new RunProgress { Run = run, Texts = texts, Attempts = [] }], None);
+                    log.SetFlushed(texts);
                     break;
                 case Step.FailToFlush:
                     log.GetUnflushed();
@@ -234,7 +234,7 @@ public sealed class EachCharacterOnceTests() : RepositoryTestBase(Engine.Sqlite)
         }
 
         private RunLog Restore(StoredRun stored) =>
-            RunLog.Restore(stored.ToStarted("groq", "oss"), time, stored.Reply, stored.Seams, stored.ToResult());
+            RunLog.Restore(stored.ToStarted("groq", "oss"), time, stored.Reply, stored.Seams, stored.ToResult(Anna));
 
         private async Task<StoredRun> GetAsync() => (await runs.GetAsync(Anna, run.Id, None))!;
     }

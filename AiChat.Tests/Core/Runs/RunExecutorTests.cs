@@ -18,7 +18,7 @@ public sealed class RunExecutorTests : RunTestBase
 
         var result = await InTime(SendAsync(Send("123"), None));
 
-        Assert.That((result!.Usage, result.FinishReason), Is.EqualTo((new RunUsage(5, 2, IsEstimated: true), "stop")));
+        Assert.That((result!.Usage, result.FinishReason), Is.EqualTo((new TokenUsage(5, 2, IsEstimated: true), "stop")));
     }
 
     [Test]
@@ -45,10 +45,10 @@ public sealed class RunExecutorTests : RunTestBase
         Assert.Multiple(() =>
         {
             Assert.That(Stored, Is.EqualTo(new[] { result }));
-            Assert.That((result.Status, result.Error!.Code, result.Reply, result.Usage), Is.EqualTo((RunStatus.Failed, code, "", (RunUsage?)null)));
+            Assert.That((result.Status, result.Error!.Code, result.Reply, result.Usage), Is.EqualTo((RunStatus.Failed, code, "", (TokenUsage?)null)));
             Assert.That(result.Error.Message, Does.Not.Contain("vendor text"));
             Assert.That(result.Receipt, Is.Not.Null);
-            Assert.That(Registry.Get("fast").Active.LastError, Is.EqualTo(remembered));
+            Assert.That(Registry.Get("fast").Active.Health.LastError, Is.EqualTo(remembered));
         });
     }
 
@@ -60,7 +60,7 @@ public sealed class RunExecutorTests : RunTestBase
 
         await InTime(SendAsync(Send(), None));
 
-        Assert.That(candidate.LastError, Is.Null);
+        Assert.That(candidate.Health.LastError, Is.Null);
     }
 
     [Test]

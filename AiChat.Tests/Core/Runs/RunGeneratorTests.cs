@@ -35,7 +35,7 @@ public sealed class RunGeneratorTests : RunTestBase
         model.TryWrite("123456");
         model.Complete(new ProviderException("groq", ProviderError.Unavailable, ""));
 
-        Assert.That((await InTime(run!.Completion)).Usage, Is.EqualTo(new RunUsage(5, 2, IsEstimated: true)));
+        Assert.That((await InTime(run!.Completion)).Usage, Is.EqualTo(new TokenUsage(5, 2, IsEstimated: true)));
     }
 
     [Test]
@@ -63,7 +63,7 @@ public sealed class RunGeneratorTests : RunTestBase
 
         var result = await InTime(run.Completion);
         Assert.That((result.Status, result.Reply, result.Error!.Code, result.Usage), Is.EqualTo(
-            (RunStatus.Cancelled, "Once upon", "run_cancelled", (RunUsage?)new RunUsage(5, 3, IsEstimated: true))));
+            (RunStatus.Cancelled, "Once upon", "run_cancelled", (TokenUsage?)new TokenUsage(5, 3, IsEstimated: true))));
     }
 
     [Test]
@@ -90,7 +90,7 @@ public sealed class RunGeneratorTests : RunTestBase
         Executor.Find(run!.RunId)!.Stop(RunStopReason.Cancelled);
 
         await InTime(run.Completion);
-        Assert.That(candidate.LastError, Is.EqualTo(ProviderError.RateLimited));
+        Assert.That(candidate.Health.LastError, Is.EqualTo(ProviderError.RateLimited));
     }
 
     [Test]
@@ -233,7 +233,7 @@ public sealed class RunGeneratorTests : RunTestBase
 
         var result = await InTime(SendAsync(Send("123"), None));
 
-        Assert.That(result!.Usage, Is.EqualTo(new RunUsage(5, 2, IsEstimated: true)));
+        Assert.That(result!.Usage, Is.EqualTo(new TokenUsage(5, 3, IsEstimated: true)));
     }
 
     [Test]
@@ -243,7 +243,7 @@ public sealed class RunGeneratorTests : RunTestBase
 
         var result = await InTime(SendAsync(Send(), None));
 
-        Assert.That(result!.Usage, Is.EqualTo(new RunUsage(11, 22)));
+        Assert.That(result!.Usage, Is.EqualTo(new TokenUsage(11, 22)));
     }
 
     [Test]
@@ -255,7 +255,7 @@ public sealed class RunGeneratorTests : RunTestBase
 
         var result = await InTime(run!.Completion);
 
-        Assert.That((result.Status, result.Usage), Is.EqualTo((RunStatus.Failed, (RunUsage?)new RunUsage(11, 22))));
+        Assert.That((result.Status, result.Usage), Is.EqualTo((RunStatus.Failed, (TokenUsage?)new TokenUsage(11, 22))));
     }
 
     [Test]
@@ -455,9 +455,9 @@ public sealed class RunGeneratorTests : RunTestBase
     private ActiveRun NewContinued(string text, int userSequence = 1)
     {
         var stored = NewStored(status: RunStatus.InProgress, reply: text, lastSequence: null, attempt: 2);
-        var candidate = Registry.Get("fast").Active;
+        var alias = Registry.Get("fast");
         var log = RunLog.Restore(
-            stored.ToStarted(candidate.Provider, candidate.Model), Time, text, [new RunContinued(RunLog.CrashGap, text.Length, 2)], result: null);
-        return new ActiveRun(stored.ToNewRun(UserId, new RunQuestion("Tell!", null)), null, candidate, log, Time) { UserSequence = userSequence };
+            stored.ToStarted(alias.Active.Provider, alias.Active.Model), Time, text, [new RunContinued(RunLog.CrashGap, text.Length, 2)], result: null);
+        return new ActiveRun(stored.ToNewRun(UserId, new RunQuestion("Tell!", null)), null, alias, log, Time) { UserSequence = userSequence };
     }
 }

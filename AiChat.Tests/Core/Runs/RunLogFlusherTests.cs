@@ -1,5 +1,7 @@
+using System.Collections.Concurrent;
 using System.Threading.Channels;
 using AiChat.Core.Errors;
+using AiChat.Core.Models;
 using AiChat.Core.Runs;
 using Microsoft.Extensions.Logging;
 using Moq;
@@ -11,18 +13,21 @@ public sealed class RunLogFlusherTests : RunTestBase
     private LoggerFactory loggers = null!;
     private RunLogFlusher flusher = null!;
     private Channel<IReadOnlyList<RunText>> flushes = null!;
+    private ConcurrentQueue<IReadOnlyList<Attempt>> attempts = null!;
     private volatile Exception? refusal;
 
     [SetUp]
     public void SetUp()
     {
         flushes = Channel.CreateUnbounded<IReadOnlyList<RunText>>();
+        attempts = new ConcurrentQueue<IReadOnlyList<Attempt>>();
         refusal = null;
-        Runs.Setup(r => r.AppendAsync(It.IsAny<IReadOnlyList<RunText>>(), It.IsAny<CancellationToken>()))
-            .Returns((IReadOnlyList<RunText> texts, CancellationToken _) =>
+        Runs.Setup(r => r.AppendAsync(It.IsAny<IReadOnlyList<RunProgress>>(), It.IsAny<CancellationToken>()))
+            .Returns((IReadOnlyList<RunProgress> progress, CancellationToken _) =>
             {
                 var answer = refusal is { } failure ? Task.FromException(failure) : Task.CompletedTask;
-                flushes.Writer.TryWrite(texts);
+                flushes.Writer.TryWrite([.. progress.SelectMany(p => p.Texts)]);
+                attempts.Enqueue([.. progress.SelectMany(p => p.Attempts)]);
                 return answer;
             });
         loggers = new LoggerFactory([Log]);
@@ -138,6 +143,22 @@ public sealed class RunLogFlusherTests : RunTestBase
     }
 
     [Test]
+    public async Task ExecuteAsync_AttemptBeginsAndEnds_IsStoredEachTime()
+    {
+        var run = Begin("run-1");
+        var begun = NewAttempt(AttemptOutcome.InProgress);
+        run.Attempts.Begin(begun);
+        await flusher.StartAsync(None);
+        await NextFlushAsync(_ => true, isEmptyMeant: true);
+
+        var ended = NewAttempt(AttemptOutcome.Failed);
+        run.Attempts.Update(ended);
+        await NextFlushAsync(_ => true, isEmptyMeant: true);
+
+        Assert.That(attempts.SelectMany(a => a), Is.EqualTo(new[] { begun, ended }));
+    }
+
+    [Test]
     public async Task StopAsync_Server_EndsQuietly()
     {
         await flusher.StartAsync(None);
@@ -147,12 +168,15 @@ public sealed class RunLogFlusherTests : RunTestBase
         Assert.That(Log.Entries, Is.Empty);
     }
 
+    private static Attempt NewAttempt(AttemptOutcome outcome) =>
+        new() { Number = 1, Provider = "groq", Model = "oss", Outcome = outcome, StartedAt = default };
+
     private ActiveRun Begin(string id)
     {
-        var candidate = Registry.Get("fast").Active;
+        var alias = Registry.Get("fast");
         var stored = NewStored(RunStatus.InProgress, lastSequence: null) with { Id = id };
-        var log = new RunLog(stored.ToStarted(candidate.Provider, candidate.Model), Time);
-        var run = new ActiveRun(stored.ToNewRun(UserId, new RunQuestion("Hi", null)), null, candidate, log, Time);
+        var log = new RunLog(stored.ToStarted(alias.Active.Provider, alias.Active.Model), Time);
+        var run = new ActiveRun(stored.ToNewRun(UserId, new RunQuestion("Hi", null)), null, alias, log, Time);
         Executor.TryRegister(run);
         return run;
     }
@@ -160,14 +184,14 @@ public sealed class RunLogFlusherTests : RunTestBase
     private Task<IReadOnlyList<RunText>> NextFlushAsync() => NextFlushAsync(_ => true);
 
     /// <summary>Lets the clock run until something of this kind is stored.</summary>
-    private async Task<IReadOnlyList<RunText>> NextFlushAsync(Predicate<RunText> isMeant)
+    private async Task<IReadOnlyList<RunText>> NextFlushAsync(Predicate<RunText> isMeant, bool isEmptyMeant = false)
     {
         while (true)
         {
             var flush = flushes.Reader.ReadAsync().AsTask();
             await RunClockUntilAsync(flush);
             var texts = await flush;
-            if (texts.Any(t => isMeant(t)))
+            if (texts.Any(t => isMeant(t)) || (isEmptyMeant && texts.Count == 0))
                 return texts;
         }
     }

@@ -623,9 +623,9 @@ public sealed class RunLogTests
     }
 
     [Test]
-    public void GetUnflushed_NoText_IsNull()
+    public void GetUnflushed_NoText_IsEmpty()
     {
-        Assert.That(NewLog().GetUnflushed(), Is.Null);
+        Assert.That(NewLog().GetUnflushed(), Is.Empty);
     }
 
     [Test]
@@ -633,32 +633,32 @@ public sealed class RunLogTests
     {
         var unflushed = NewLog("Hello").GetUnflushed();
 
-        Assert.That(unflushed, Is.EqualTo(new RunText("run-1", Sequence: 6, Offset: 0, "Hello")));
+        Assert.That(unflushed, Is.EqualTo(new[] { new RunText("run-1", Sequence: 6, Offset: 0, "Hello") }));
     }
 
     [Test]
     public void GetUnflushed_SomeIsStored_IsTheRest()
     {
         var log = NewLog("Hello");
-        log.SetFlushed(log.GetUnflushed()!);
+        log.SetFlushed(log.GetUnflushed());
         log.Append(" world");
 
         var unflushed = log.GetUnflushed();
 
-        Assert.That(unflushed, Is.EqualTo(new RunText("run-1", Sequence: 12, Offset: 5, " world")));
+        Assert.That(unflushed, Is.EqualTo(new[] { new RunText("run-1", Sequence: 12, Offset: 5, " world") }));
     }
 
     [Test]
     public void GetUnflushed_TextCameWhileSomeWasBeingStored_IsLeftForTheNextTime()
     {
         var log = NewLog("Hello");
-        var first = log.GetUnflushed()!;
+        var first = log.GetUnflushed();
         log.Append(" world");
         log.SetFlushed(first);
 
         var second = log.GetUnflushed();
 
-        Assert.That(second!.Text, Is.EqualTo(" world"));
+        Assert.That(second.Single().Text, Is.EqualTo(" world"));
     }
 
     [Test]
@@ -670,16 +670,16 @@ public sealed class RunLogTests
 
         var again = log.GetUnflushed();
 
-        Assert.That(again, Is.EqualTo(new RunText("run-1", Sequence: 12, Offset: 0, "Hello world")));
+        Assert.That(again, Is.EqualTo(new[] { new RunText("run-1", Sequence: 12, Offset: 0, "Hello world") }));
     }
 
     [Test]
-    public void GetUnflushed_AllIsStored_IsNull()
+    public void GetUnflushed_AllIsStored_IsEmpty()
     {
         var log = NewLog("Hello");
-        log.SetFlushed(log.GetUnflushed()!);
+        log.SetFlushed(log.GetUnflushed());
 
-        Assert.That(log.GetUnflushed(), Is.Null);
+        Assert.That(log.GetUnflushed(), Is.Empty);
     }
 
     [Test]
@@ -687,16 +687,16 @@ public sealed class RunLogTests
     {
         var unflushed = NewLog("a\ud83d").GetUnflushed();
 
-        Assert.That(unflushed!.Text, Is.EqualTo("a"));
+        Assert.That(unflushed.Single().Text, Is.EqualTo("a"));
     }
 
     [Test]
-    public void GetUnflushed_ClosedLog_IsNull()
+    public void GetUnflushed_ClosedLog_IsEmpty()
     {
         var log = NewLog("Hello");
         log.Close();
 
-        Assert.That(log.GetUnflushed(), Is.Null);
+        Assert.That(log.GetUnflushed(), Is.Empty);
     }
 
     [Test]
@@ -707,7 +707,76 @@ public sealed class RunLogTests
 
         var unflushed = log.GetUnflushed();
 
-        Assert.That(unflushed, Is.EqualTo(new RunText("run-1", Gap + 7, Offset: 5, "!")));
+        Assert.That(unflushed, Is.EqualTo(new[] { new RunText("run-1", Gap + 7, Offset: 5, "!") }));
+    }
+
+    [Test]
+    public async Task Continue_AnotherAttempt_IsASeamRightBehindTheText()
+    {
+        var log = NewLog("Hello");
+        log.Continue(2);
+        log.Append(" world");
+        log.End(Result(log));
+
+        var events = await log.FollowAsync(after: 0).ToListAsync();
+
+        Assert.That(events[1..^1], Is.EqualTo(new RunEvent[]
+        {
+            new MessageDelta(6, 0, "Hello"), new RunContinued(7, 5, 2), new MessageDelta(13, 5, " world"),
+        }));
+        Assert.That(events[^1].Sequence, Is.EqualTo(14));
+    }
+
+    [Test]
+    public async Task Continue_FollowerStoodAtTheSeam_SeesItAndTheRest([Values(6, 7)] int after)
+    {
+        var log = NewLog("Hello");
+        log.Continue(2);
+        log.Append(" world");
+        log.End(Result(log));
+
+        var events = await log.FollowAsync(after).ToListAsync();
+
+        Assert.That(events.OfType<RunContinued>().Count(), Is.EqualTo(after == 6 ? 1 : 0));
+        Assert.That(events.OfType<MessageDelta>().Single(), Is.EqualTo(new MessageDelta(13, 5, " world")));
+    }
+
+    [Test]
+    public async Task Continue_HalfACharacterBeforeIt_IsNotCompletedByTheOtherAttempt()
+    {
+        var log = NewLog("a\ud83d");
+        log.Continue(2);
+        log.Append("\ude00b");
+        log.End(Result(log));
+
+        Assert.That(await FollowToTheEndAsync(log), Is.EqualTo("a\ufffd\ufffdb"));
+    }
+
+    [Test]
+    public void GetUnflushed_SeamAmongTheText_KeepsTheOrder()
+    {
+        var log = NewLog("Hello");
+        log.Continue(2);
+        log.Append("!");
+
+        var unflushed = log.GetUnflushed();
+
+        Assert.That(unflushed, Is.EqualTo(new[]
+        {
+            new RunText("run-1", 6, 0, "Hello"), new RunText("run-1", 7, 5, "", Attempt: 2), new RunText("run-1", 8, 5, "!"),
+        }));
+    }
+
+    [Test]
+    public void GetUnflushedSeams_SeamCameAfterTheLastFlush_IsIt()
+    {
+        var log = NewLog("Hello");
+        log.Continue(2);
+        log.SetFlushed(log.GetUnflushed());
+        log.Append("!");
+        log.Continue(3);
+
+        Assert.That(log.GetUnflushedSeams(), Is.EqualTo(new[] { new RunContinued(9, 6, 3) }));
     }
 
     [Test]
@@ -754,6 +823,8 @@ public sealed class RunLogTests
     {
         RunId = "run-1",
         ChatId = "chat-1",
+        UserId = "anna",
+        Alias = "fast",
         UserMessageId = "question-1",
         AssistantMessageId = "reply-1",
         AssistantSequence = 2,

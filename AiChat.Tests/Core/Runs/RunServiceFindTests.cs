@@ -1,4 +1,5 @@
 using AiChat.Core.Errors;
+using AiChat.Core.Models;
 using AiChat.Core.Runs;
 using Moq;
 
@@ -167,7 +168,7 @@ public sealed class RunServiceFindTests : RunTestBase
 
         await InTime(Service.CancelAsync(UserId, run.RunId, None));
 
-        Assert.That((Stored.Single().Status, Stored.Single().AssistantSequence, Stored.Single().Usage), Is.EqualTo((RunStatus.Cancelled, 4, (RunUsage?)null)));
+        Assert.That((Stored.Single().Status, Stored.Single().AssistantSequence, Stored.Single().Usage), Is.EqualTo((RunStatus.Cancelled, 4, (TokenUsage?)null)));
         Assert.That(Model.Invocations, Is.Empty);
     }
 

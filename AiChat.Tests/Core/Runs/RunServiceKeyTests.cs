@@ -211,6 +211,19 @@ public sealed class RunServiceKeyTests : RunTestBase
         await InTime(again.Completion);
     }
 
+    /// <summary>Between the look for the key and the look at the run a request under the same key came in and was answered.</summary>
+    [Test]
+    public async Task RetryAsync_SameKeyWasFasterAndIsDone_IsItsRun()
+    {
+        var earlier = new KeyedRequest(IdempotencyKey.GetFingerprint("retry", "run-1", nameof(OnBusy.Queue)), "run-1", default);
+        Keys.SetupSequence(k => k.FindAsync(It.IsAny<IdempotencyKey>(), It.IsAny<CancellationToken>())).ReturnsAsync(default(KeyedRequest)).ReturnsAsync(earlier);
+        HasRun(NewStored(RunStatus.Completed, "Done.", lastSequence: 8, attempt: 2));
+
+        var run = await Service.RetryAsync(KeyedRetry, None);
+
+        Assert.That((run!.RunId, run.IsReplay), Is.EqualTo(("run-1", true)));
+    }
+
     [Test]
     public async Task RetryAsync_KeyOfASend_IsRefused()
     {

@@ -22,7 +22,7 @@ public sealed class RunServiceTests : RunTestBase
             Assert.That(result.ChatId, Is.EqualTo(ChatId));
             Assert.That(result.AssistantSequence, Is.EqualTo(2));
             Assert.That((result.Provider, result.Model), Is.EqualTo(("groq", "oss-20b")));
-            Assert.That(result.Usage, Is.EqualTo(new RunUsage(11, 22)));
+            Assert.That(result.Usage, Is.EqualTo(new TokenUsage(11, 22)));
             Assert.That(result.FinishReason, Is.EqualTo("stop"));
             Assert.That(result.Receipt!.PromptTokens, Is.EqualTo(6));
             Assert.That(result.Error, Is.Null);

@@ -195,9 +195,9 @@ public abstract class RunTestBase
     private protected ActiveRun NewActive()
     {
         var stored = NewStored(RunStatus.InProgress, lastSequence: null, attempt: 2);
-        var candidate = Registry.Get("fast").Active;
-        var log = new RunLog(stored.ToStarted(candidate.Provider, candidate.Model), Time);
-        return new ActiveRun(stored.ToNewRun(UserId, new RunQuestion("Hi", null)), null, candidate, log, Time);
+        var alias = Registry.Get("fast");
+        var log = new RunLog(stored.ToStarted(alias.Active.Provider, alias.Active.Model), Time);
+        return new ActiveRun(stored.ToNewRun(UserId, new RunQuestion("Hi", null)), null, alias, log, Time);
     }
 
     /// <summary>The database has this run of anna's, and knows its question.</summary>
@@ -249,7 +249,7 @@ public abstract class RunTestBase
         var options = new ModelsOptions();
         options.Aliases["fast"] = Alias("oss-20b", 2048);
         options.Aliases["smart"] = Alias("oss-120b", 8192);
-        return new ModelRegistry([provider.Object], Options.Create(options));
+        return new ModelRegistry([provider.Object], Options.Create(options), Time);
 
         static ModelAliasOptions Alias(string model, int window) =>
             new() { Candidates = [new ModelCandidateOptions { Provider = "groq", Model = model, ContextWindow = window }] };

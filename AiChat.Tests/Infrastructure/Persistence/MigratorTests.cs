@@ -141,7 +141,7 @@ public sealed class MigratorTests
         await NewMigrator().MigrateAsync();
         var run = (await new RunRepository(database).GetAsync("anna", "run-1", CancellationToken.None))!;
 
-        var log = RunLog.Restore(run.ToStarted("groq", "oss"), time, run.Reply, run.Seams, run.ToResult());
+        var log = RunLog.Restore(run.ToStarted("groq", "oss"), time, run.Reply, run.Seams, run.ToResult("anna"));
 
         Assert.That(await log.FollowAsync(after: 0).Select(e => e.Sequence).ToListAsync(), Is.EqualTo(new[] { 1, 5, 6 }));
     }

@@ -1,6 +1,7 @@
 using AiChat.Core.Chats;
 using AiChat.Core.Idempotency;
 using AiChat.Core.Memory;
+using AiChat.Core.Models;
 using AiChat.Core.Runs;
 
 namespace AiChat.Tests.Infrastructure.Persistence;
@@ -51,6 +52,8 @@ public abstract class RepositoryTestBase(Engine engine)
     {
         RunId = run.Id,
         ChatId = run.ChatId,
+        UserId = run.UserId,
+        Alias = run.Alias,
         UserMessageId = run.UserMessageId,
         AssistantMessageId = run.AssistantMessageId,
         AssistantSequence = userSequence + 1,
@@ -58,7 +61,7 @@ public abstract class RepositoryTestBase(Engine engine)
         Reply = text,
         Provider = "groq",
         Model = "oss",
-        Usage = new RunUsage(11, 22),
+        Usage = new TokenUsage(11, 22),
         FinishReason = "stop",
         CompletedAt = At(at),
     };
@@ -109,9 +112,28 @@ public abstract class RepositoryTestBase(Engine engine)
         var run = NewRun(id, chatId);
         await Database.Runs.StartAsync(run, None);
         foreach (var text in flushed)
-            await Database.Runs.AppendAsync([text with { RunId = id }], None);
+            await AppendAsync(text with { RunId = id });
         return run;
     }
+
+    private protected Task AppendAsync(params RunText[] texts) => Database.Runs.AppendAsync(
+        [.. texts.Select(t => new RunProgress { Run = NewRun(t.RunId, "chat-1"), Texts = [t], Attempts = [] })], None);
+
+    /// <summary>The n-th attempt of a run of anna's; unless it is said otherwise, it goes on.</summary>
+    private protected static Attempt NewAttempt(int number = 1, AttemptOutcome outcome = AttemptOutcome.InProgress) => new()
+    {
+        Number = number,
+        Provider = "groq",
+        Model = "oss",
+        Outcome = outcome,
+        Usage = new TokenUsage(11, 0, IsEstimated: true),
+        Price = new ModelPrice(2m, 10m),
+        StartedAt = At(1),
+    };
+
+    /// <summary>The run's attempts, as they begin or end.</summary>
+    private protected Task AppendAsync(NewRun run, params Attempt[] attempts) =>
+        Database.Runs.AppendAsync([new RunProgress { Run = run, Texts = [], Attempts = attempts }], None);
 
     /// <summary>What the database keeps of the texts of running replies, and of the seams in them.</summary>
     private protected Task<IReadOnlyList<(string RunId, long Sequence, string Event, long Offset, string Text)>> GetEventsAsync() =>

@@ -1,4 +1,5 @@
 using AiChat.Core.Chats;
+using AiChat.Core.Models;
 using AiChat.Core.Runs;
 using AiChat.Tests.Infrastructure.Persistence;
 
@@ -24,7 +25,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
         await BeginAsync("run-1", ChatId);
         await BeginAsync("run-2", "chat-2");
 
-        await Database.Runs.AppendAsync([Hello, new RunText("run-2", 3, 0, "Ho")], None);
+        await AppendAsync(Hello, new RunText("run-2", 3, 0, "Ho"));
 
         Assert.That(await GetEventsAsync(), Is.EqualTo(new[] { ("run-1", 6, "message.delta", 0, "Hello"), ("run-2", 3, "message.delta", 0, "Ho") }));
     }
@@ -37,7 +38,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
         await BeginAsync("run-2", "chat-2");
         await Database.Runs.FinishAsync(Reply(ended, 1), None);
 
-        await Database.Runs.AppendAsync([Hello, new RunText("run-2", 3, 0, "Ho")], None);
+        await AppendAsync(Hello, new RunText("run-2", 3, 0, "Ho"));
 
         Assert.That((await GetEventsAsync()).Select(e => e.RunId), Is.EqualTo(new[] { "run-2" }));
     }
@@ -48,7 +49,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
         await BeginAsync("run-1", ChatId, Hello);
         await Database.Chats.DeleteAsync(Anna, ChatId, None);
 
-        await Database.Runs.AppendAsync([World], None);
+        await AppendAsync(World);
 
         Assert.That(await GetEventsAsync(), Is.Empty);
     }
@@ -61,9 +62,73 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
         await Database.Runs.FinishAsync(Failure(run, 1) with { LastSequence = 13 }, None);
         await Database.Runs.RetryAsync(Retry(run, firstSequence: 14), None);
 
-        await Database.Runs.AppendAsync([World], None);
+        await AppendAsync(World);
 
         Assert.That(await GetEventsAsync(), Is.Empty);
+    }
+
+    [Test]
+    public async Task AppendAsync_AttemptBeganAndEnded_IsOneRowWithItsEnd()
+    {
+        var run = await BeginAsync("run-1", ChatId);
+        await AppendAsync(run, NewAttempt());
+
+        await AppendAsync(run, NewAttempt(1, AttemptOutcome.Failed) with { Error = ProviderError.Timeout, CompletedAt = At(3) });
+
+        var attempt = (await Database.Runs.GetAsync(Anna, "run-1", None))!.Attempts.Single();
+        Assert.That((attempt.Outcome, attempt.Error!.Code, attempt.CompletedAt), Is.EqualTo(
+            (AttemptOutcome.Failed, "provider_timeout", (DateTimeOffset?)At(3))));
+    }
+
+    /// <summary>It was taken from memory just before the end was stored.</summary>
+    [Test]
+    public async Task AppendAsync_AttemptHasEndedMeanwhile_StaysAsItEnded()
+    {
+        var run = await BeginAsync("run-1", ChatId);
+        await Database.Runs.FinishAsync(Reply(run, 1) with { Attempts = [NewAttempt(1, AttemptOutcome.Completed)] }, None);
+
+        await AppendAsync(run, NewAttempt());
+
+        Assert.That((await Database.Runs.GetAsync(Anna, "run-1", None))!.Attempts.Single().Outcome, Is.EqualTo(AttemptOutcome.Completed));
+    }
+
+    [Test]
+    public async Task FinishAsync_AnotherAttemptTookOver_HasBothWithTheirRepliesAndTheSeam()
+    {
+        var run = await BeginAsync("run-1", ChatId);
+        await Database.Runs.FinishAsync(Reply(run, 1, "Hello world") with
+        {
+            Attempt = 2,
+            Attempts =
+            [
+                NewAttempt(1, AttemptOutcome.Incomplete) with { Error = ProviderError.InvalidResponse, FirstTokenAt = At(1) },
+                NewAttempt(2, AttemptOutcome.Completed) with { Usage = new TokenUsage(20, 5) { CachedTokens = 3, ReasoningTokens = 1 }, FirstTokenAt = At(2), CompletedAt = At(2) },
+            ],
+            Seams = [new RunContinued(7, 5, 2)],
+            LastSequence = 14,
+        }, None);
+
+        var stored = (await Database.Runs.GetAsync(Anna, "run-1", None))!;
+
+        Assert.That((stored.Attempt, stored.Seams.Single()), Is.EqualTo((2, new RunContinued(7, 5, 2))));
+        Assert.That(stored.Attempts.Select(a => (a.Number, a.Outcome, a.Reply, a.Error?.Code)), Is.EqualTo(new[]
+        {
+            (1, AttemptOutcome.Incomplete, "Hello", "provider_invalid_response"), (2, AttemptOutcome.Completed, "Hello world", null),
+        }));
+        Assert.That((stored.Attempts[1].Usage, stored.Attempts[1].Cost), Is.EqualTo(
+            ((TokenUsage?)new TokenUsage(20, 5) { CachedTokens = 3, ReasoningTokens = 1 }, (decimal?)0.00009m)));
+    }
+
+    /// <summary>It was paid for.</summary>
+    [Test]
+    public async Task FinishAsync_ChatWasDeleted_KeepsTheAttempts()
+    {
+        var run = await BeginAsync("run-1", ChatId);
+        await Database.Chats.DeleteAsync(Anna, ChatId, None);
+
+        await Database.Runs.FinishAsync(Reply(run, 1) with { Attempts = [NewAttempt(1, AttemptOutcome.Completed)] }, None);
+
+        Assert.That(await Database.QueryAsync<string>("select chat_id from attempts"), Is.EqualTo(new[] { ChatId }));
     }
 
     [Test]
@@ -122,7 +187,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
 
         var stored = await Database.Runs.GetAsync(Anna, "run-1", None);
 
-        Assert.That(stored! with { EarlierAttempts = [], Seams = [] }, Is.EqualTo(new StoredRun
+        Assert.That(stored! with { Attempts = [], Seams = [] }, Is.EqualTo(new StoredRun
         {
             Id = "run-1",
             ChatId = ChatId,
@@ -136,7 +201,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
             Attempt = 1,
             Provider = "groq",
             Model = "oss",
-            Usage = new RunUsage(11, 22),
+            Usage = new TokenUsage(11, 22),
             FinishReason = "stop",
             Reply = "Hello",
             FirstSequence = 1,
@@ -180,6 +245,25 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
         Assert.That((error.Code, error.Message, error.RetryAfter is not null), Is.EqualTo(("run_interrupted", RunError.ForShutdown().Message, true)));
     }
 
+    [Test]
+    public async Task SettleUnfinishedAsync_AttemptsWereMade_CountsWhatTheyUsed()
+    {
+        var run = await BeginAsync("run-1", ChatId);
+        var failed = NewAttempt(1, AttemptOutcome.Failed) with { Usage = new TokenUsage(100, 0), CompletedAt = At(2) };
+        await AppendAsync(run, failed, NewAttempt(2) with { Provider = "openai", Model = "gpt" });
+        await AppendAsync(Hello);
+
+        await Database.Runs.SettleUnfinishedAsync(At(60), None);
+
+        var stored = (await Database.Runs.GetAsync(Anna, "run-1", None))!;
+        Assert.That((stored.Attempt, stored.Provider, stored.Model), Is.EqualTo((2, "openai", "gpt")));
+        Assert.That((stored.Usage, stored.Cost), Is.EqualTo(((TokenUsage?)new TokenUsage(111, 2, IsEstimated: true), (decimal?)0.000242m)));
+        Assert.That(stored.Attempts.Select(a => (a.Number, a.Outcome, a.Usage!.Value.OutputTokens)), Is.EqualTo(new[]
+        {
+            (1, AttemptOutcome.Failed, 0), (2, AttemptOutcome.Incomplete, 2),
+        }));
+    }
+
     /// <summary>The process may have shown text that it did not store: its positions must mean nothing else.</summary>
     [Test]
     public async Task SettleUnfinishedAsync_End_IsBehindEverythingThatWasShown()
@@ -196,7 +280,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
     {
         await BeginAsync("run-1", ChatId, Hello);
         await Database.Runs.ContinueUnfinishedAsync(At(5), None);
-        await Database.Runs.AppendAsync([World with { Sequence = Gap + 12 }], None);
+        await AppendAsync(World with { Sequence = Gap + 12 });
 
         await Database.Runs.SettleUnfinishedAsync(At(60), None);
 
@@ -232,15 +316,17 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
     [Test]
     public async Task ContinueUnfinishedAsync_Run_IsStoredWithTheAttemptThatDied()
     {
-        await BeginAsync("run-1", ChatId, Hello);
+        await AppendAsync(await BeginAsync("run-1", ChatId, Hello), NewAttempt());
 
         await Database.Runs.ContinueUnfinishedAsync(At(60), None);
 
         var stored = await Database.Runs.GetAsync(Anna, "run-1", None);
         Assert.That((stored!.Status, stored.Attempt, stored.StartedAt), Is.EqualTo((RunStatus.InProgress, 2, (DateTimeOffset?)At(60))));
-        var attempt = stored.EarlierAttempts.Single();
-        Assert.That((attempt.Attempt, attempt.Status, attempt.Error!.Code, attempt.Reply, attempt.StartedAt, attempt.CompletedAt), Is.EqualTo(
-            (1, RunStatus.Incomplete, "run_interrupted", "Hello", (DateTimeOffset?)At(1), (DateTimeOffset?)At(60))));
+        var attempt = stored.Attempts.Single();
+        Assert.That((attempt.Number, attempt.Outcome, attempt.Error!.Code, attempt.Reply, attempt.StartedAt, attempt.CompletedAt), Is.EqualTo(
+            (1, AttemptOutcome.Incomplete, "run_interrupted", "Hello", At(1), (DateTimeOffset?)At(60))));
+        // Eleven tokens in, two of text out, at two and ten for a million.
+        Assert.That((attempt.Usage, attempt.Cost), Is.EqualTo(((TokenUsage?)new TokenUsage(11, 2, IsEstimated: true), (decimal?)0.000042m)));
     }
 
     [Test]
@@ -258,7 +344,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
     {
         await BeginAsync("run-1", ChatId, Hello);
         await Database.Runs.ContinueUnfinishedAsync(At(60), None);
-        await Database.Runs.AppendAsync([World with { Sequence = Gap + 12 }], None);
+        await AppendAsync(World with { Sequence = Gap + 12 });
 
         var interrupted = (await Database.Runs.ContinueUnfinishedAsync(At(70), None)).Single();
 

@@ -1,5 +1,6 @@
 using AiChat.Core.Chats;
 using AiChat.Core.Idempotency;
+using AiChat.Core.Models;
 using AiChat.Core.Runs;
 using AiChat.Tests.Infrastructure.Persistence;
 
@@ -77,7 +78,7 @@ public sealed class RunRepositoryRetryTests(Engine engine) : RepositoryTestBase(
 
         var stored = await Database.Runs.GetAsync(Anna, "run-1", None);
         Assert.That((stored!.Reply, stored.Provider, stored.Model, stored.Usage, stored.Error, stored.FirstTokenAt, stored.FinishReason), Is.EqualTo(
-            ("", (string?)null, (string?)null, (RunUsage?)null, (RunError?)null, (DateTimeOffset?)null, (string?)null)));
+            ("", (string?)null, (string?)null, (TokenUsage?)null, (RunError?)null, (DateTimeOffset?)null, (string?)null)));
     }
 
     [Test]
@@ -100,22 +101,9 @@ public sealed class RunRepositoryRetryTests(Engine engine) : RepositoryTestBase(
 
         await Database.Runs.RetryAsync(Retry(run), None);
 
-        var attempts = (await Database.Runs.GetAsync(Anna, "run-1", None))!.EarlierAttempts;
-        Assert.That(attempts, Is.EqualTo(new[]
-        {
-            new EarlierAttempt
-            {
-                Attempt = 1,
-                Status = RunStatus.Incomplete,
-                Provider = "groq",
-                Model = "oss",
-                Usage = new RunUsage(11, 22, IsEstimated: true),
-                Error = new RunError("provider_timeout", "Sorry."),
-                Reply = "Hel",
-                StartedAt = At(1),
-                CompletedAt = At(2),
-            },
-        }));
+        var attempt = (await Database.Runs.GetAsync(Anna, "run-1", None))!.Attempts.Single();
+        Assert.That((attempt.Number, attempt.Outcome, attempt.Provider, attempt.Model, attempt.Reply), Is.EqualTo(
+            (1, AttemptOutcome.Incomplete, "groq", "oss", "Hel")));
     }
 
     [Test]
@@ -123,14 +111,14 @@ public sealed class RunRepositoryRetryTests(Engine engine) : RepositoryTestBase(
     {
         var run = await EndAsync("run-1", RunStatus.Incomplete, "one");
         await Database.Runs.RetryAsync(Retry(run), None);
-        await Database.Runs.FinishAsync(Broken(run, RunStatus.Cancelled, "two"), None);
+        await Database.Runs.FinishAsync(Broken(run, RunStatus.Cancelled, "two", attempt: 2), None);
 
         await Database.Runs.RetryAsync(Retry(run, attempt: 3, firstSequence: 20), None);
 
         var stored = await Database.Runs.GetAsync(Anna, "run-1", None);
-        Assert.That(stored!.EarlierAttempts.Select(a => (a.Attempt, a.Status, a.Reply)), Is.EqualTo(new[]
+        Assert.That(stored!.Attempts.Select(a => (a.Number, a.Outcome, a.Reply)), Is.EqualTo(new[]
         {
-            (1, RunStatus.Incomplete, "one"), (2, RunStatus.Cancelled, "two"),
+            (1, AttemptOutcome.Incomplete, "one"), (2, AttemptOutcome.Cancelled, "two"),
         }));
         Assert.That((stored.Attempt, stored.FirstSequence), Is.EqualTo((3, 20L)));
     }
@@ -140,7 +128,7 @@ public sealed class RunRepositoryRetryTests(Engine engine) : RepositoryTestBase(
     {
         var run = await EndAsync("run-1", RunStatus.Failed, "");
         await Database.Runs.RetryAsync(Retry(run), None);
-        await Database.Runs.FinishAsync(Broken(run, RunStatus.Failed, ""), None);
+        await Database.Runs.FinishAsync(Broken(run, RunStatus.Failed, "", attempt: 2), None);
 
         var again = await Database.Runs.RetryAsync(Retry(run, attempt: 2), None);
 
@@ -156,7 +144,7 @@ public sealed class RunRepositoryRetryTests(Engine engine) : RepositoryTestBase(
         var admissions = await Task.WhenAll(Database.Runs.RetryAsync(Retry(run), None), Database.Runs.RetryAsync(Retry(run), None));
 
         Assert.That(admissions, Is.EquivalentTo(new RunAdmission[] { new RunAdmission.Accepted(1, BusyWith: null), new RunAdmission.NotRetryable() }));
-        Assert.That((await Database.Runs.GetAsync(Anna, "run-1", None))!.EarlierAttempts, Has.Count.EqualTo(1));
+        Assert.That((await Database.Runs.GetAsync(Anna, "run-1", None))!.Attempts, Has.Count.EqualTo(1));
     }
 
     [Test]
@@ -188,7 +176,7 @@ public sealed class RunRepositoryRetryTests(Engine engine) : RepositoryTestBase(
         var admission = await Database.Runs.RetryAsync(Retry(run) with { UserId = Bob }, None);
 
         Assert.That(admission, Is.EqualTo(new RunAdmission.NotRetryable()));
-        Assert.That((await Database.Runs.GetAsync(Anna, "run-1", None))!.EarlierAttempts, Is.Empty);
+        Assert.That(await Database.QueryAsync<string>("select reply from run_replies"), Is.Empty);
     }
 
     [Test]
@@ -203,7 +191,7 @@ public sealed class RunRepositoryRetryTests(Engine engine) : RepositoryTestBase(
         var after = await Database.Runs.GetAsync(Anna, "run-1", None);
         Assert.That(admission, Is.EqualTo(new RunAdmission.Busy("run-2")));
         Assert.That((after!.Status, after.Attempt, after.Reply, after.LastSequence), Is.EqualTo((before!.Status, 1, "Hel", before.LastSequence)));
-        Assert.That(await Database.QuerySingleAsync<int>("select count(*) from run_attempts"), Is.Zero);
+        Assert.That(await Database.QuerySingleAsync<int>("select count(*) from run_replies"), Is.Zero);
         Assert.That(await Database.Keys.FindAsync(Key(), None), Is.Null);
     }
 
@@ -311,11 +299,13 @@ public sealed class RunRepositoryRetryTests(Engine engine) : RepositoryTestBase(
         Assert.That(await Database.Runs.GetQuestionAsync(userId, runId, None), Is.Null);
     }
 
-    private static RunResult Broken(NewRun run, RunStatus status, string reply) => Failure(run, 1) with
+    private static RunResult Broken(NewRun run, RunStatus status, string reply, int attempt = 1) => Failure(run, 1) with
     {
         Status = status,
+        Attempt = attempt,
+        Attempts = [NewAttempt(attempt, Enum.Parse<AttemptOutcome>(status.ToString())) with { CompletedAt = At(2) }],
         Reply = reply,
-        Usage = new RunUsage(11, 22, IsEstimated: true),
+        Usage = new TokenUsage(11, 22, IsEstimated: true),
         FirstTokenAt = At(1),
         LastSequence = reply.Length + 2,
     };

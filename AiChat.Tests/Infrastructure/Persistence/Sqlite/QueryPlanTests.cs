@@ -180,6 +180,8 @@ public sealed partial class QueryPlanTests
         {
             RunId = run.Id,
             ChatId = chatId,
+            UserId = run.UserId,
+            Alias = run.Alias,
             UserMessageId = run.UserMessageId,
             AssistantMessageId = run.AssistantMessageId,
             AssistantSequence = sequence + 1,

@@ -1,0 +1,22 @@
+namespace AiChat.Core.Models;
+
+/// <summary>An attempt and whom it was made for. The ledger keeps it when its chat is gone.</summary>
+public sealed record LedgerEntry
+{
+    /// <summary>The run; for a title an id of its own.</summary>
+    public required string RunId { get; init; }
+    public required AttemptPurpose Purpose { get; init; }
+    public required string ChatId { get; init; }
+    public required string UserId { get; init; }
+
+    /// <summary>The asked alias.</summary>
+    public required string Alias { get; init; }
+    public required Attempt Attempt { get; init; }
+}
+
+/// <summary>What a model was called for.</summary>
+public enum AttemptPurpose
+{
+    Reply,
+    Title,
+}
