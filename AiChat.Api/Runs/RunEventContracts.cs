@@ -38,7 +38,7 @@ public sealed record MessageDeltaEvent
     public required int Offset { get; init; }
 }
 
-/// <summary>Data of <c>run.continued</c>: the server was restarted, and another attempt goes on behind this text.</summary>
+/// <summary>Data of <c>run.continued</c>: a model broke off, or the server was restarted, and another attempt goes on behind this text.</summary>
 public sealed record RunContinuedEvent
 {
     /// <summary>The attempt that goes on.</summary>

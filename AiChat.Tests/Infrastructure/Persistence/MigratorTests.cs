@@ -1,3 +1,4 @@
+using AiChat.Core.Models;
 using AiChat.Core.Runs;
 using AiChat.Infrastructure.Persistence;
 using AiChat.Infrastructure.Persistence.Sqlite;
@@ -31,6 +32,14 @@ public sealed class MigratorTests
     private const string FinishFourthSql = """
         update runs set status = 'completed', completed_at = 9 where id = 'run-4';
         update chats set active_run_id = null;
+        """;
+
+    private const string SecondVersionSql = """
+        insert into schema_migrations (name, applied_at) values ('0002_durable_runs', 2);
+        update runs set attempt = 2, provider = 'groq', model = 'oss', input_tokens = 11, output_tokens = 22, usage_estimated = false where id = 'run-1';
+        insert into run_attempts (run_id, attempt, status, provider, model, input_tokens, output_tokens, usage_estimated, error_code, error_message,
+          reply, started_at, completed_at)
+        values ('run-1', 1, 'incomplete', 'openai', 'gpt', 5, 6, true, 'provider_timeout', 'Too slow.', 'Ye', 1, 1);
         """;
 
     private readonly FakeTime time = new();
@@ -181,17 +190,39 @@ public sealed class MigratorTests
         Assert.That((settled, run!.Status, run.LastSequence), Is.EqualTo((1, RunStatus.Incomplete, (long?)(RunLog.CrashGap + 1))));
     }
 
+    [Test]
+    public async Task MigrateAsync_AttemptsOfTheSecondVersion_AreInTheLedger()
+    {
+        await CreateFirstVersionAsync();
+        await ApplyAsync("0002_durable_runs");
+        await database.WriteAsync(connection => connection.ExecuteAsync(SecondVersionSql));
+
+        await NewMigrator().MigrateAsync();
+
+        var run = (await new RunRepository(database).GetAsync("anna", "run-1", CancellationToken.None))!;
+        Assert.That(run.Attempts.Select(a => (a.Number, a.Outcome, a.Provider, a.Model, a.Usage, a.Error?.Code, a.Reply)), Is.EqualTo(new[]
+        {
+            (1, AttemptOutcome.Incomplete, "openai", "gpt", (TokenUsage?)new TokenUsage(5, 6, IsEstimated: true), "provider_timeout", "Ye"),
+            (2, AttemptOutcome.Completed, "groq", "oss", new TokenUsage(11, 22), null, "Yes."),
+        }));
+    }
+
     /// <summary>A database as the first version left it: a run of each kind, one of them unfinished.</summary>
     private async Task CreateFirstVersionAsync(bool isFourthFinished = false)
     {
-        await using var resource = typeof(Migrator).Assembly.GetManifestResourceStream(
-            "AiChat.Infrastructure.Persistence.Migrations.0001_initial.sqlite.sql")!;
-        using var text = new StreamReader(resource);
-        var schema = await text.ReadToEndAsync();
-        await database.WriteAsync(connection => connection.ExecuteAsync(schema));
+        await ApplyAsync("0001_initial");
         await database.WriteAsync(connection => connection.ExecuteAsync(FirstVersionSql));
         if (isFourthFinished)
             await database.WriteAsync(connection => connection.ExecuteAsync(FinishFourthSql));
+    }
+
+    private async Task ApplyAsync(string migration)
+    {
+        await using var resource = typeof(Migrator).Assembly.GetManifestResourceStream(
+            $"AiChat.Infrastructure.Persistence.Migrations.{migration}.sqlite.sql")!;
+        using var text = new StreamReader(resource);
+        var schema = await text.ReadToEndAsync();
+        await database.WriteAsync(connection => connection.ExecuteAsync(schema));
     }
 
     private async Task<List<T>> QueryAsync<T>(string sql)
