@@ -215,7 +215,10 @@ public sealed class RunService(
         }
 
         var isCondensed = completedAt < time.GetUtcNow() - options.Value.Retention;
-        var log = RunLog.Restore(stored.ToStarted(result.Provider, result.Model), time, stored.Reply, stored.Seams, result, isCondensed);
+        // As it was shown: with the attempt that began it, whoever ended it.
+        var first = stored.Attempts.FirstOrDefault(a => a.StartedAt >= stored.StartedAt);
+        var started = (stored with { Attempt = first?.Number ?? stored.Attempt }).ToStarted(first?.Provider ?? result.Provider, first?.Model ?? result.Model);
+        var log = RunLog.Restore(started, time, stored.Reply, stored.Seams, result, isCondensed);
         return new RunHandle(stored.Id, log, result, isReplay);
     }
 

@@ -106,6 +106,24 @@ public sealed class RunServiceFindTests : RunTestBase
         Assert.That(found.IsAtEnd(8), Is.True);
     }
 
+    [Test]
+    public async Task FindAsync_RunThatAnotherModelEnded_BeginsAsItWasShown()
+    {
+        var start = DateTimeOffset.UnixEpoch;
+        HasRun(NewStored(RunStatus.Completed, "Hello!", lastSequence: 9, attempt: 3) with
+        {
+            StartedAt = start,
+            Attempts = [NewAttempt(1, "one", start.AddSeconds(-1)), NewAttempt(2, "two", start), NewAttempt(3, "three", start.AddSeconds(1))],
+            Seams = [new RunContinued(4, 2, 3)],
+        });
+
+        var found = await Service.FindAsync(UserId, "run-1", None);
+
+        var events = await found!.FollowAsync(after: 0, None).ToListAsync();
+        Assert.That((((RunStarted)events[0]).Attempt, ((RunStarted)events[0]).Model), Is.EqualTo((2, "two")));
+        Assert.That(events.Select(LogReader.Show).Skip(1), Is.EqualTo(new[] { "3 delta 0 'He'", "4 continued 2 3", "8 delta 2 'llo!'", "9 ended Completed" }));
+    }
+
     [TestCase(7, 0, "7 delta 0 'Hello!'")]
     [TestCase(7, 1, "7 snapshot 'Hello!'")]
     public async Task FindAsync_RunOlderThanTheRetention_HasTheWholeReplyOnly(int days, int milliseconds, string expected)
@@ -223,4 +241,14 @@ public sealed class RunServiceFindTests : RunTestBase
 
         Assert.That(Stored.Select(r => r.Status), Is.EqualTo(new[] { RunStatus.Cancelled }));
     }
+
+    private static StoredAttempt NewAttempt(int number, string model, DateTimeOffset startedAt) => new()
+    {
+        Number = number,
+        Outcome = AttemptOutcome.Completed,
+        Provider = "groq",
+        Model = model,
+        Reply = "",
+        StartedAt = startedAt,
+    };
 }
