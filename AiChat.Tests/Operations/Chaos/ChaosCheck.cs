@@ -79,6 +79,20 @@ internal sealed class ChaosCheck(ChaosOptions options, ChaosModel model, ChaosRe
         var run = await client.GetAsync($"/runs/{reply.Text("run_id")}");
         if (run.Status != 200 || run.Json.Text("status") != status)
             report.AddViolation($"The run of a reply that is {status} is told as {run.Status} {run.Text}: {send}.");
+        else
+            CheckAttempts(send, status, run.Json.GetProperty("attempts").Items());
+    }
+
+    private void CheckAttempts(ChaosSend send, string status, IReadOnlyList<JsonElement> attempts)
+    {
+        if (attempts.Any(a => a.Text("status") == "in_progress"))
+            report.AddViolation($"An attempt of a run that has ended goes on: {send}.");
+        if (!attempts.Select(a => a.Number("attempt")).SequenceEqual(attempts.Select(a => a.Number("attempt")).Order().Distinct()))
+            report.AddViolation($"The attempts of a run are not in order: {send}.");
+        if (attempts.Count > Math.Max(1, model.CallsFor(send.Tag)) + CountContinuations(send))
+            report.AddViolation($"A run has {attempts.Count} attempts for {model.CallsFor(send.Tag)} calls of the model: {send}.");
+        if (status == "completed" && attempts[^1].Text("status") != "completed")
+            report.AddViolation($"The last attempt of a completed run is {attempts[^1].Text("status")}: {send}.");
     }
 
     private void CheckStatus(ChaosSend send, string status)
