@@ -31,4 +31,7 @@ public abstract record RunAdmission
 public readonly record struct FinishedRun(bool IsChatThere, NextRun? Next);
 
 /// <summary>A run whose turn has come.</summary>
-public readonly record struct NextRun(string Id, int UserSequence);
+/// <param name="Id">The run.</param>
+/// <param name="Attempt">The attempt that begins: if it was tried again since, that one has a turn of its own.</param>
+/// <param name="UserSequence">Sequence of the message it answers.</param>
+public readonly record struct NextRun(string Id, int Attempt, int UserSequence);

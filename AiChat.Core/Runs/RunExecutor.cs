@@ -67,7 +67,7 @@ public sealed partial class RunExecutor(
     /// <summary>Takes back <see cref="TryRegister"/> for a run that was not accepted.</summary>
     public void Forget(ActiveRun run)
     {
-        active.TryRemove(run.Run.Id, out _);
+        active.TryRemove(KeyValuePair.Create(run.Run.Id, run));
         run.Dispose();
     }
 
@@ -143,18 +143,19 @@ public sealed partial class RunExecutor(
     /// <summary>On a thread of its own: a long queue would nest, one run inside the end of the other.</summary>
     private void BeginNext(NextRun next)
     {
-        // Not there any more when its chat was deleted this moment.
-        if (active.TryGetValue(next.Id, out var run))
+        // Not there any more when its chat was deleted, or it was cancelled, this moment.
+        if (active.TryGetValue(next.Id, out var run) && run.Log.Attempt == next.Attempt)
             Begin(run, next.UserSequence);
     }
 
     /// <summary>
-    /// Stores the end, however long the database needs; during a shutdown it is tried once. An end that cannot be stored because of a
-    /// defect is stored as a failure instead, so that the chat goes on. Returns what was stored.
+    /// Stores the end, however long the database needs; during a shutdown it is tried once. Whatever else goes wrong, the chat must go on:
+    /// an end that a defect keeps from being stored is tried once more as it is, then as a reply that broke off, and then without its text.
+    /// Returns what was stored.
     /// </summary>
     private async Task<(RunResult Result, FinishedRun Finished)> StoreAsync(ActiveRun run, RunResult result)
     {
-        while (true)
+        for (var defects = 0; ;)
         {
             try
             {
@@ -165,15 +166,34 @@ public sealed partial class RunExecutor(
                 // The one who waits is told now; the reply is kept and stored as soon as the database takes it.
                 LogStoreRetry(failure, run.Run.Id);
                 run.Fail(UnavailableException.ForUnstoredReply(failure));
-                await Task.Delay(StoreRetryDelay, time, shutdown.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
-            catch (Exception failure) when (failure is not UnavailableException && result.Error?.Code != RunError.Internal)
+            catch (Exception failure) when (failure is not UnavailableException && !(shutdown.IsCancellationRequested && defects > 1))
             {
                 LogDefect(failure, run.Run.Id);
-                result = generator.End(run, RunStatus.Failed, RunError.ForDefect()) with { Reply = "" };
+                defects++;
+                if (defects > 2)
+                    run.Fail(failure);
+                result = AfterDefect(result, defects);
+                if (defects <= 2)
+                    continue;
             }
+
+            await Task.Delay(StoreRetryDelay, time, shutdown.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
+
+    private static RunResult AfterDefect(RunResult result, int defects) => defects switch
+    {
+        1 => result,
+        2 => result with
+        {
+            Status = result.Reply.Length == 0 ? RunStatus.Failed : RunStatus.Incomplete,
+            FinishReason = null,
+            Error = RunError.ForDefect(),
+            Receipt = null,
+        },
+        _ => result with { Status = RunStatus.Failed, Reply = "" },
+    };
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Run {RunId} failed because of a defect")]
     private partial void LogDefect(Exception failure, string runId);

@@ -13,6 +13,9 @@ public sealed class RunService(
     IChatRepository chats, IRunRepository runs, IIdempotencyRepository keys, ModelRegistry models, ContextBuilder context, RunExecutor executor,
     IOptions<RunOptions> options, TimeProvider time)
 {
+    /// <summary>How often a run is looked for that is tried again and ends meanwhile.</summary>
+    private const int MostLooks = 3;
+
     private static readonly TimeSpan BusyRetryAfter = TimeSpan.FromSeconds(2);
 
     /// <summary>
@@ -100,13 +103,24 @@ public sealed class RunService(
         {
             if (isSecondLook)
                 throw NotRetryable(stored.Id);
-            // Somebody else tries it again at this moment, perhaps under the same key: what comes of that decides.
-            await FindAcceptedAsync(stored.Id);
+            await WaitForOtherAsync(stored.Id, retry.Attempt);
             return await RetryAsync(command, isSecondLook: true, cancellationToken);
         }
 
         var admission = await AdmitAsync(run, () => runs.RetryAsync(retry, CancellationToken.None));
         return await EnterAsync(run, admission, command.OnBusy, key, cancellationToken);
+    }
+
+    /// <summary>
+    /// A run that is known already is still being ended, or somebody else tries it again at this moment, perhaps under the same key: what
+    /// comes of that decides.
+    /// </summary>
+    private async Task WaitForOtherAsync(string runId, int attempt)
+    {
+        if (executor.Find(runId) is not { } other)
+            return;
+        Task known = other.Log.Attempt < attempt ? other.Completion : other.Admission;
+        await known.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     /// <summary>The run; null when the user has no such run.</summary>
@@ -193,12 +207,16 @@ public sealed class RunService(
 
     private async Task<RunHandle?> FindAsync(string userId, string runId, bool isReplay, CancellationToken cancellationToken)
     {
-        if (await FindAcceptedAsync(runId) is { } active)
-            return active.Run.UserId == userId ? new RunHandle(active, isReplay) : null;
-        if (await runs.GetAsync(userId, runId, cancellationToken) is not { } stored)
-            return null;
-        // It had ended, and was tried again before it was read.
-        return stored.CompletedAt is null && await FindAcceptedAsync(runId) is { } begun ? new RunHandle(begun, isReplay) : ToHandle(userId, stored, isReplay);
+        for (var look = 1; ; look++)
+        {
+            if (await FindAcceptedAsync(runId) is { } active)
+                return active.Run.UserId == userId ? new RunHandle(active, isReplay) : null;
+            if (await runs.GetAsync(userId, runId, cancellationToken) is not { } stored)
+                return null;
+            // Otherwise it had ended, and was tried again before it was read: it is there now, or has ended once more.
+            if (stored.CompletedAt is not null || look == MostLooks)
+                return ToHandle(userId, stored, isReplay);
+        }
     }
 
     private RunHandle ToHandle(string userId, StoredRun stored, bool isReplay)

@@ -13,7 +13,8 @@ public sealed partial class RunRepository
 {
     private const string UnfinishedSql = """
         select runs.id, runs.chat_id, runs.user_id, user_message_id, assistant_message_id, user_sequence, alias, temperature, max_tokens,
-          runs.status, coalesce((select max(a.attempt) from attempts a where a.run_id = runs.id), runs.attempt) as attempt, first_sequence, runs.created_at, started_at, messages.content as message, chats.system_prompt
+          runs.status,
+          (select coalesce(max(a.attempt), runs.attempt) from attempts a where a.run_id = runs.id and a.attempt >= runs.attempt) as attempt, first_sequence, runs.created_at, started_at, messages.content as message, chats.system_prompt
         from runs
         join messages on messages.chat_id = runs.chat_id and messages.sequence = runs.user_sequence
         join chats on chats.id = runs.chat_id

@@ -211,7 +211,7 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
         """;
 
     private const string BeginNextSql = """
-        update runs set status = 'in_progress', started_at = @CompletedAt where id = @NextRunId returning id, user_sequence
+        update runs set status = 'in_progress', started_at = @CompletedAt where id = @NextRunId returning id, attempt, user_sequence
         """;
 
     public Task<FinishedRun> FinishAsync(RunResult result, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
@@ -330,7 +330,7 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
     private static async Task<NextRun> BeginNextAsync(DbConnection connection, string nextRunId, DateTimeOffset completedAt)
     {
         var next = await connection.QuerySingleAsync<NextRunRow>(Statement.Of(BeginNextSql, new { NextRunId = nextRunId, CompletedAt = completedAt }));
-        return new NextRun(next.Id, next.UserSequence);
+        return new NextRun(next.Id, next.Attempt, next.UserSequence);
     }
 
     private static object ToFinishParameters(RunResult result) => new
@@ -365,6 +365,7 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
     private sealed record NextRunRow
     {
         public required string Id { get; init; }
+        public required int Attempt { get; init; }
         public required int UserSequence { get; init; }
     }
 

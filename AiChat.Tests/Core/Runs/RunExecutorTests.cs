@@ -128,7 +128,7 @@ public sealed class RunExecutorTests : RunTestBase
         var first = await Service.StartAsync(Send("One?"), None);
         var second = await Service.StartAsync(Send("Two?"), None);
         FinishesRuns((result, _) => Task.FromResult(
-            new FinishedRun(IsChatThere: true, result.RunId == first!.RunId ? new NextRun(second!.RunId, UserSequence: 3) : null)));
+            new FinishedRun(IsChatThere: true, result.RunId == first!.RunId ? new NextRun(second!.RunId, Attempt: 1, UserSequence: 3) : null)));
 
         var askedAtFirst = asked.ToArray();
         answers[0].SetResult(Reply("One."));
@@ -152,7 +152,7 @@ public sealed class RunExecutorTests : RunTestBase
             : throw new ProviderException("groq", ProviderError.Timeout, ""));
         var second = await Service.StartAsync(Send("Two?"), None);
         FinishesRuns((result, _) => Task.FromResult(
-            new FinishedRun(IsChatThere: true, result.Status == RunStatus.Failed ? new NextRun(second!.RunId, UserSequence: 3) : null)));
+            new FinishedRun(IsChatThere: true, result.Status == RunStatus.Failed ? new NextRun(second!.RunId, Attempt: 1, UserSequence: 3) : null)));
 
         await Service.StartAsync(Send("One?"), None);
 
@@ -171,7 +171,7 @@ public sealed class RunExecutorTests : RunTestBase
             return Task.FromResult(Reply(isAlone ? "Yes." : "The caller of the first run was kept waiting."));
         });
         var second = await Service.StartAsync(Send("Two?"), None);
-        FinishesRuns((result, calls) => Task.FromResult(new FinishedRun(IsChatThere: true, calls == 1 ? new NextRun(second!.RunId, UserSequence: 3) : null)));
+        FinishesRuns((result, calls) => Task.FromResult(new FinishedRun(IsChatThere: true, calls == 1 ? new NextRun(second!.RunId, Attempt: 1, UserSequence: 3) : null)));
 
         await Service.StartAsync(Send("One?"), None);
         isFirstAnswered.Set();
@@ -217,16 +217,89 @@ public sealed class RunExecutorTests : RunTestBase
         Assert.That(Stored, Is.Empty);
     }
 
+    /// <summary>It is tried until the shutdown: a chat that stays busy is worse than a log that is full of it.</summary>
     [Test]
-    public async Task Begin_NoEndCanBeStoredForADefect_TellsTheWaiter()
+    public async Task Begin_NoEndCanBeStoredForADefect_TellsTheWaiterAndStoresItAsSoonAsItCan()
+    {
+        Log.Expect("failed because of a defect");
+        FinishesRuns((_, calls) => calls < 5 ? throw new InvalidOperationException() : Task.FromResult(new FinishedRun(IsChatThere: true, Next: null)));
+
+        var run = await Service.StartAsync(Send(), None);
+
+        Assert.ThrowsAsync<InvalidOperationException>(() => InTime(run!.Completion));
+        await RunClockUntilAsync(Executor.StopAsync(None));
+        Assert.That(Stored.Single().Status, Is.EqualTo(RunStatus.Failed));
+    }
+
+    [Test]
+    public async Task Begin_NoEndCanBeStoredForADefectUntilTheShutdown_LeavesItToTheNextStart()
     {
         Log.Expect("failed because of a defect");
         Log.Expect("was not stored; the next start settles it");
         FinishesRuns((_, _) => throw new InvalidOperationException());
+        var run = await Service.StartAsync(Send(), None);
+        Assert.ThrowsAsync<InvalidOperationException>(() => InTime(run!.Completion));
 
-        Assert.ThrowsAsync<InvalidOperationException>(() => InTime(SendAsync(Send(), None)));
-
+        Lifetime.StopApplication();
+        Time.Advance(TimeSpan.FromSeconds(10));
         await RunClockUntilAsync(Executor.StopAsync(None));
+
+        Assert.That(Executor.Find(run!.RunId), Is.Null);
+    }
+
+    /// <summary>What clients were shown must not become something else because of a slip.</summary>
+    [Test]
+    public async Task Begin_DefectWhileTheEndIsStored_TriesTheSameEndAgain()
+    {
+        Log.Expect("failed because of a defect");
+        FinishesRuns((_, calls) => calls == 1 ? throw new InvalidOperationException() : Task.FromResult(new FinishedRun(IsChatThere: true, Next: null)));
+
+        var result = await InTime(SendAsync(Send(), None));
+
+        Assert.That((result!.Status, result.Reply), Is.EqualTo((RunStatus.Completed, "Hello!")));
+    }
+
+    [Test]
+    public async Task Begin_EndCannotBeStoredAsItIs_KeepsTheTextAsIncomplete()
+    {
+        Log.Expect("failed because of a defect");
+        FinishesRuns((result, _) => result.Status == RunStatus.Completed
+            ? throw new InvalidOperationException() : Task.FromResult(new FinishedRun(IsChatThere: true, Next: null)));
+
+        Assert.ThrowsAsync<RunFailedException>(() => InTime(SendAsync(Send(), None)));
+
+        Assert.That(Stored.Select(r => (r.Status, r.Reply, r.Error!.Code)), Is.EqualTo(new[] { (RunStatus.Incomplete, "Hello!", "internal_error") }));
+    }
+
+    /// <summary>Its turn was given to an attempt that was cancelled meanwhile; the one after it waits behind somebody else.</summary>
+    [Test]
+    public async Task Begin_TurnOfAnEarlierAttempt_DoesNotBeginTheNextOne()
+    {
+        var stored = new TaskCompletionSource();
+        var turn = default(NextRun);
+        FinishesRuns(async (_, calls) =>
+        {
+            if (calls != 1)
+                return new FinishedRun(IsChatThere: true, Next: null);
+            await stored.Task;
+            return new FinishedRun(IsChatThere: true, turn);
+        });
+        AcceptsRuns(Begun, Queued);
+        var first = await Service.StartAsync(Send(), None);
+        var queued = await Service.StartAsync(Send(), None);
+        turn = new NextRun(queued!.RunId, Attempt: 1, UserSequence: 3);
+        Executor.Find(queued.RunId)!.Stop(RunStopReason.Cancelled);
+        await InTime(queued.Completion);
+        HasRun(NewStored(RunStatus.Cancelled) with { Id = queued.RunId, UserSequence = 3 });
+        AcceptsRetries(new RunAdmission.Accepted(3, "somebody else"));
+        var retried = await Service.RetryAsync(new RetryCommand { UserId = UserId, RunId = queued.RunId }, None);
+
+        stored.SetResult();
+        await InTime(first!.Completion);
+        await FlushThreadPoolAsync();
+
+        Assert.That(retried!.Completion.IsCompleted, Is.False);
+        Executor.Forget(Executor.Find(queued.RunId)!);
     }
 
     /// <summary>What is stored must not be sent again: the next start shows it as interrupted.</summary>
@@ -250,36 +323,32 @@ public sealed class RunExecutorTests : RunTestBase
     public async Task Begin_ReplyCannotBeStoredForADefect_IsStoredAsAFailureAndTheChatGoesOn()
     {
         Log.Expect("failed because of a defect");
-        var stored = new List<RunResult>();
-        FinishesRuns((result, _) => result.Reply.Length > 0 ? throw new InvalidOperationException() : Store(result));
+        FinishesRuns((result, _) => result.Reply.Length > 0
+            ? throw new InvalidOperationException() : Task.FromResult(new FinishedRun(IsChatThere: true, Next: null)));
+        var run = await Service.StartAsync(Send(), None);
 
-        var failure = Assert.ThrowsAsync<RunFailedException>(() => InTime(SendAsync(Send(), None)));
-
-        Assert.That(failure.Code, Is.EqualTo("internal_error"));
-        Assert.That(stored.Select(r => (r.Status, r.Error!.Code)), Is.EqualTo(new[] { (RunStatus.Failed, "internal_error") }));
+        Assert.ThrowsAsync<InvalidOperationException>(() => InTime(run!.Completion));
         await RunClockUntilAsync(Executor.StopAsync(None));
 
-        Task<FinishedRun> Store(RunResult result)
-        {
-            stored.Add(result);
-            return Task.FromResult(new FinishedRun(IsChatThere: true, Next: null));
-        }
+        Assert.That(Stored.Select(r => (r.Status, r.Reply, r.Error!.Code)), Is.EqualTo(new[] { (RunStatus.Failed, "", "internal_error") }));
     }
 
     [Test]
-    public async Task Begin_EndCannotBeStored_TellsThoseWhoWaitBehindIt()
+    public async Task Begin_EndCannotBeStoredUntilTheShutdown_TellsThoseWhoWaitBehindIt()
     {
         Log.Expect("failed because of a defect");
         Log.Expect("was not stored; the next start settles it");
         FinishesRuns((_, _) => throw new InvalidOperationException());
         AcceptsRuns(Queued, Begun);
         var second = await Service.StartAsync(Send(), None);
+        var first = await Service.StartAsync(Send(), None);
+        Assert.ThrowsAsync<InvalidOperationException>(() => InTime(first!.Completion));
 
-        await Service.StartAsync(Send(), None);
-
-        var result = await InTime(second!.Completion);
-        Assert.That((result.Status, result.Error!.Code), Is.EqualTo((RunStatus.Incomplete, "internal_error")));
+        Lifetime.StopApplication();
+        Time.Advance(TimeSpan.FromSeconds(10));
         await RunClockUntilAsync(Executor.StopAsync(None));
+
+        Assert.That(second!.Completion.IsCompleted, Is.True);
     }
 
     [Test]
@@ -420,7 +489,7 @@ public sealed class RunExecutorTests : RunTestBase
         AcceptsRuns(Begun, Queued);
         var first = await Service.StartAsync(Send(), None);
         var second = await Service.StartAsync(Send(), None);
-        FinishesRuns((_, calls) => Task.FromResult(new FinishedRun(IsChatThere: true, calls == 1 ? new NextRun(second!.RunId, UserSequence: 3) : null)));
+        FinishesRuns((_, calls) => Task.FromResult(new FinishedRun(IsChatThere: true, calls == 1 ? new NextRun(second!.RunId, Attempt: 1, UserSequence: 3) : null)));
 
         Lifetime.StopApplication();
         Time.Advance(TimeSpan.FromSeconds(10));
@@ -445,5 +514,12 @@ public sealed class RunExecutorTests : RunTestBase
         await RunClockUntilAsync(stop);
         Assert.That(Stored, Is.Empty);
         Executor.AbandonChat(ChatId);
+    }
+
+    /// <summary>Whatever was queued to the pool by now has begun when this returns, as far as it runs at once.</summary>
+    private static async Task FlushThreadPoolAsync()
+    {
+        for (var i = 0; i < 100; i++)
+            await Task.Run(() => { });
     }
 }

@@ -96,7 +96,7 @@ public sealed class RunRecoveryTests : RunTestBase
         Log.Expect("2 replies were unfinished");
         HasInterrupted(Interrupted("run-1", "Once"), Queued("run-2"));
         FinishesRuns((result, _) => Task.FromResult(
-            new FinishedRun(IsChatThere: true, result.RunId == "run-1" ? new NextRun("run-2", UserSequence: 3) : null)));
+            new FinishedRun(IsChatThere: true, result.RunId == "run-1" ? new NextRun("run-2", Attempt: 1, UserSequence: 3) : null)));
 
         await recovery.StartAsync(None);
         await RunClockUntilAsync(Executor.StopAsync(None));

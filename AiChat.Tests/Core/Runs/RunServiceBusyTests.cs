@@ -80,7 +80,7 @@ public sealed class RunServiceBusyTests : RunTestBase
         var first = await Service.StartAsync(Send("One?"), None);
         AcceptsRuns(new RunAdmission.Accepted(UserSequence: 3, BusyWith: first!.RunId));
         FinishesRuns((result, _) => Task.FromResult(
-            new FinishedRun(IsChatThere: true, result.RunId == first.RunId ? new NextRun(Started()[^1].Id, UserSequence: 3) : null)));
+            new FinishedRun(IsChatThere: true, result.RunId == first.RunId ? new NextRun(Started()[^1].Id, Attempt: 1, UserSequence: 3) : null)));
 
         var second = await Service.StartAsync(Send("Two?") with { OnBusy = OnBusy.Interrupt }, None);
 

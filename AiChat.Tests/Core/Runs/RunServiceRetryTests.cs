@@ -200,4 +200,28 @@ public sealed class RunServiceRetryTests : RunTestBase
     }
 
     private void AssertNotTried() => Runs.Verify(r => r.RetryAsync(It.IsAny<RunRetry>(), It.IsAny<CancellationToken>()), Times.Never);
+
+    /// <summary>The database has the end already, the executor is not told yet.</summary>
+    [Test]
+    public async Task RetryAsync_EndIsJustBeingStored_WaitsForIt()
+    {
+        Log.Expect("failed: groq");
+        AcceptsRetries(new RunAdmission.Accepted(UserSequence: 1, BusyWith: null));
+        var stored = new TaskCompletionSource();
+        FinishesRuns(async (_, calls) =>
+        {
+            if (calls == 1)
+                await stored.Task;
+            return new FinishedRun(IsChatThere: true, Next: null);
+        });
+        Answers((_, _) => throw new ProviderException("groq", ProviderError.Timeout, ""));
+        var run = await Service.StartAsync(Send(), None);
+        HasRun(NewStored() with { Id = run!.RunId });
+
+        var retry = Service.RetryAsync(new RetryCommand { UserId = UserId, RunId = run.RunId }, None);
+        stored.SetResult();
+
+        Assert.That((await InTime(retry))!.RunId, Is.EqualTo(run.RunId));
+        await RunClockUntilAsync(Executor.StopAsync(None));
+    }
 }

@@ -377,7 +377,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
 
         var finished = await Database.Runs.FinishAsync(Reply(run, 1, "Hello world") with { HasFlushed = true }, None);
 
-        Assert.That(finished.Next, Is.EqualTo(new NextRun("run-2", 3)));
+        Assert.That(finished.Next, Is.EqualTo(new NextRun("run-2", 1, 3)));
     }
 
     [Test]

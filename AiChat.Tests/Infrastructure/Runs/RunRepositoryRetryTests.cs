@@ -220,7 +220,7 @@ public sealed class RunRepositoryRetryTests(Engine engine) : RepositoryTestBase(
 
         Assert.That(admission, Is.EqualTo(new RunAdmission.Accepted(1, BusyWith: "run-2")));
         Assert.That((queued!.Status, queued.StartedAt), Is.EqualTo((RunStatus.Queued, (DateTimeOffset?)null)));
-        Assert.That(finished.Next, Is.EqualTo(new NextRun("run-1", 1)));
+        Assert.That(finished.Next, Is.EqualTo(new NextRun("run-1", 2, 1)));
     }
 
     [Test]
@@ -233,7 +233,7 @@ public sealed class RunRepositoryRetryTests(Engine engine) : RepositoryTestBase(
         await Database.Runs.RetryAsync(Retry(run), None);
         var finished = await Database.Runs.FinishAsync(Reply(other, 3), None);
 
-        Assert.That(finished.Next, Is.EqualTo(new NextRun("run-1", 1)));
+        Assert.That(finished.Next, Is.EqualTo(new NextRun("run-1", 2, 1)));
     }
 
     [Test]

@@ -201,7 +201,7 @@ public sealed class RunRepositoryTests(Engine engine) : RepositoryTestBase(engin
         var third = await Database.Runs.FinishAsync(Reply(runs[2], 5), None);
         var next = await Database.Runs.StartAsync(NewRun("run-d", ChatId), None);
 
-        Assert.That((first.Next, second.Next, third.Next), Is.EqualTo(((NextRun?)new NextRun("run-b", 3), (NextRun?)new NextRun("run-a", 5), (NextRun?)null)));
+        Assert.That((first.Next, second.Next, third.Next), Is.EqualTo(((NextRun?)new NextRun("run-b", 1, 3), (NextRun?)new NextRun("run-a", 1, 5), (NextRun?)null)));
         Assert.That((begun.Status, begun.StartedAt), Is.EqualTo(("in_progress", (long?)Ms(10))));
         Assert.That(next, Is.EqualTo(new RunAdmission.Accepted(7, BusyWith: null)));
     }
