@@ -54,7 +54,8 @@ public sealed partial class RunGenerator(
         // What an earlier process got of the reply before it died.
         var prefix = run.Log.GetText();
         reply.Prompt = await context.BuildAsync(ToPromptRequest(run, prefix), run.Stopped);
-        var messages = prefix.Length == 0
+        // Blank text says nothing, and some models refuse it.
+        var messages = string.IsNullOrWhiteSpace(prefix)
             ? reply.Prompt.Messages
             : [.. reply.Prompt.Messages, new ChatMessage(ChatRole.Assistant, prefix)];
         reply.BytesLeft = ((long)options.Value.MaxReplyTokens * TokenEstimator.BytesPerToken) - Encoding.UTF8.GetByteCount(prefix);
@@ -142,7 +143,9 @@ public sealed partial class RunGenerator(
     private RoutedChatOptions ToChatOptions(ActiveRun run, Prompt prompt, string prefix) => new()
     {
         Temperature = (float?)(run.Run.Temperature ?? run.Alias.Temperature),
-        MaxOutputTokens = (run.Run.MaxTokens ?? run.Alias.MaxOutputTokens) is { } asked ? Math.Min(asked, options.Value.MaxReplyTokens) : null,
+        MaxOutputTokens = (run.Run.MaxTokens ?? run.Alias.MaxOutputTokens) is { } asked
+            ? Math.Clamp(asked - TokenEstimator.Count(prefix), 1, options.Value.MaxReplyTokens)
+            : null,
         Attempts = run.Attempts,
         PromptTokens = prompt.Receipt.PromptTokens + CountPrefix(prefix),
         ContinueOnBreak = options.Value.ContinueOnBreak,

@@ -449,15 +449,55 @@ public sealed class RunGeneratorTests : RunTestBase
         Assert.That(result.HasFlushed, Is.EqualTo(expected));
     }
 
+    [Test]
+    public async Task GenerateAsync_BlankTextOfAnEarlierProcess_IsNotSent()
+    {
+        var sent = default(IReadOnlyList<ChatMessage>);
+        Answers((messages, _) =>
+        {
+            sent = messages;
+            return Task.FromResult(Reply("Once"));
+        });
+
+        var result = await Generator.GenerateAsync(NewContinued("\n\n"));
+
+        Assert.That(sent!.Select(m => m.Role), Is.EqualTo(new[] { ChatRole.User }));
+        Assert.That(result.Reply, Is.EqualTo("\n\nOnce"));
+    }
+
+    [Test]
+    public async Task GenerateAsync_ContinuedReplyWithAnUpperLimit_AsksForWhatIsLeftOfIt()
+    {
+        var asked = default(int?);
+        Model.Setup(c => c.GetStreamingResponseAsync(It.IsAny<IEnumerable<ChatMessage>>(), It.IsAny<ChatOptions>(), It.IsAny<CancellationToken>()))
+            .Callback((IEnumerable<ChatMessage> _, ChatOptions options, CancellationToken _) => asked = options.MaxOutputTokens)
+            .Returns(new[] { NewUpdate("!") }.ToAsyncEnumerable());
+
+        await Generator.GenerateAsync(NewContinued("twelve bytes", maxTokens: 10));
+
+        Assert.That(asked, Is.EqualTo(6));
+    }
+
+    [Test]
+    public async Task GenerateAsync_ContinuedReplyWithoutReportedUsage_CountsTheTextBeforeAsInput()
+    {
+        Streams((_, _) => new[] { NewUpdate("123") }.ToAsyncEnumerable());
+
+        var result = await Generator.GenerateAsync(NewContinued(new string('x', 3000)));
+
+        Assert.That(result.Usage, Is.EqualTo(new TokenUsage(6 + 1004, 1, IsEstimated: true)));
+    }
+
     private static UsageContent Usage(int input, int output) => new(new UsageDetails { InputTokenCount = input, OutputTokenCount = output });
 
     /// <summary>A run as a process that died has left it.</summary>
-    private ActiveRun NewContinued(string text, int userSequence = 1)
+    private ActiveRun NewContinued(string text, int userSequence = 1, int? maxTokens = null)
     {
         var stored = NewStored(status: RunStatus.InProgress, reply: text, lastSequence: null, attempt: 2);
         var alias = Registry.Get("fast");
         var log = RunLog.Restore(
             stored.ToStarted(alias.Active.Provider, alias.Active.Model), Time, text, [new RunContinued(RunLog.CrashGap, text.Length, 2)], result: null);
-        return new ActiveRun(stored.ToNewRun(UserId, new RunQuestion("Tell!", null)), null, alias, log, Time) { UserSequence = userSequence };
+        var run = stored.ToNewRun(UserId, new RunQuestion("Tell!", null)) with { MaxTokens = maxTokens };
+        return new ActiveRun(run, null, alias, log, Time) { UserSequence = userSequence };
     }
 }
