@@ -32,7 +32,7 @@ internal sealed class EventIdAttribute : ModelBinderAttribute, IMalformedProblem
         {
             var request = context.HttpContext.Request;
             // The header is the newer one: a browser that reconnects adds it to the address it was given.
-            var (name, given) = request.Headers.TryGetValue(Header, out var header) ? (Header, header) : (QueryName, request.Query[QueryName]);
+            var (name, given) = request.Headers.TryGetValue(Header, out var header) && header is not [] and not [""] ? (Header, header) : (QueryName, request.Query[QueryName]);
             if (given is [] or [""])
                 context.Result = ModelBindingResult.Success(0L);
             else if (given is [{ } text] && TryRead(text, request.RouteValues["id"] as string, out var sequence))

@@ -1,7 +1,9 @@
+using AiChat.Core.Errors;
 using AiChat.Core.Runs;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
+using Microsoft.Net.Http.Headers;
 
 namespace AiChat.Api.Runs;
 
@@ -17,8 +19,17 @@ internal sealed class EventStreamResult(RunHandle run, long after, CancellationT
     public const string ContentType = "text/event-stream";
 
     /// <summary>Whether the client wants events, and says so in the way browsers do.</summary>
-    public static bool IsAskedFor(HttpRequest request) =>
-        request.Headers.Accept.Any(accepted => accepted is not null && accepted.Contains(ContentType, StringComparison.OrdinalIgnoreCase));
+    /// <remarks>One that takes JSON as gladly gets JSON (RFC 9110, section 12.5.1).</remarks>
+    public static bool IsAskedFor(HttpRequest request)
+    {
+        if (request.Headers.Accept.Count == 0 || !MediaTypeHeaderValue.TryParseList(request.Headers.Accept, out var accepted))
+            return false;
+        var events = GetQuality(accepted, ContentType);
+        return events > 0 && events > GetQuality(accepted, "application/json");
+    }
+
+    private static double GetQuality(IList<MediaTypeHeaderValue> accepted, string mediaType) =>
+        accepted.Where(a => a.MediaType.Equals(mediaType, StringComparison.OrdinalIgnoreCase)).Select(a => a.Quality ?? 1).DefaultIfEmpty(0).Max();
 
     public async Task ExecuteResultAsync(ActionContext context)
     {
@@ -27,8 +38,9 @@ internal sealed class EventStreamResult(RunHandle run, long after, CancellationT
         {
             await using var events = run.FollowAsync(after, http.RequestAborted).GetAsyncEnumerator(http.RequestAborted);
             // Fetched before anything is sent: what fails until here is an ordinary error.
-            if (await events.MoveNextAsync())
-                await WriteAsync(events, Begin(http), http);
+            if (!await events.MoveNextAsync())
+                throw UnavailableException.ForShutdown();
+            await WriteAsync(events, Begin(http), http);
         }
         catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested || released.IsCancellationRequested)
         {

@@ -25,6 +25,9 @@ internal sealed class RunEventWriter(PipeWriter body, string runId, string trace
 
     private static readonly JsonWriterOptions JsonOptions = new() { Encoder = JsonSetup.Options.Encoder, SkipValidation = true };
 
+    /// <summary>Where an idle writer points to: it must not keep a connection that is gone.</summary>
+    private static readonly ArrayBufferWriter<byte> Nowhere = new();
+
     [ThreadStatic]
     private static Utf8JsonWriter? idleJson;
 
@@ -121,6 +124,7 @@ internal sealed class RunEventWriter(PipeWriter body, string runId, string trace
     private static void Return(Utf8JsonWriter json)
     {
         json.Flush();
+        json.Reset(Nowhere);
         idleJson = json;
     }
 }

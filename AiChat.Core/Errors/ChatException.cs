@@ -15,13 +15,14 @@ public sealed class InvalidRequestException(string code, string field, string me
 }
 
 /// <summary>AiChat cannot do its work right now; the same request may succeed later.</summary>
-public sealed class UnavailableException(string code, string message, TimeSpan retryAfter, Exception? inner = null)
+public sealed class UnavailableException(string code, string message, TimeSpan? retryAfter, Exception? inner = null)
     : ChatException(code, message, inner)
 {
     public const string ShuttingDown = "shutting_down";
     public const string DatabaseUnavailable = "database_unavailable";
 
-    public TimeSpan RetryAfter { get; } = retryAfter;
+    /// <summary>When to send the request again; null when it must not be.</summary>
+    public TimeSpan? RetryAfter { get; } = retryAfter;
 
     public static UnavailableException ForShutdown() =>
         new(ShuttingDown, "The server is shutting down and takes no new messages. Send again in a few seconds.", TimeSpan.FromSeconds(5));
@@ -32,7 +33,7 @@ public sealed class UnavailableException(string code, string message, TimeSpan r
 
     public static UnavailableException ForUnstoredReply(Exception inner) =>
         new(DatabaseUnavailable, "The message is stored and answered, but the database does not take the reply right now. It appears in the "
-            + "chat as soon as it does; do not send the message again.", TimeSpan.FromSeconds(5), inner);
+            + "chat as soon as it does; do not send the message again.", retryAfter: null, inner);
 }
 
 /// <summary>A request that the state of its chat or run does not allow.</summary>

@@ -215,18 +215,22 @@ public sealed class RunLog
         using var follower = new Follower(this, cancellationToken);
         // Attached first, so that nothing falls between what is read now and what comes.
         var cursor = Locate(after);
+        var isFirst = true;
         while (true)
         {
             while (Read(ref cursor) is { } next)
             {
                 follower.TakeNews();
+                isFirst = false;
                 yield return next;
             }
 
             if (IsOver(cursor))
                 yield break;
-            if (follower.TakeKeepAlive())
+            // At once where there is nothing to replay: the follower learns that it is heard.
+            if (follower.TakeKeepAlive() || isFirst)
                 yield return KeepAlive.Instance;
+            isFirst = false;
             await follower.Signal.WaitAsync();
             cancellationToken.ThrowIfCancellationRequested();
         }
