@@ -14,20 +14,16 @@ public sealed class FakeLlm : IAsyncDisposable
 {
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(10);
 
-    private readonly WebApplication server;
-    private readonly CancellationTokenSource stopping = new();
     private readonly Lock state = new();
     private readonly List<LlmRequest> requests = [];
     private readonly Queue<LlmReply> queue = new();
     private readonly List<Waiter> waiters = [];
     private TaskCompletionSource release = NewSignal();
+    private CancellationTokenSource stopping = new();
+    private WebApplication? server;
 
     private FakeLlm()
     {
-        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
-        server = builder.Build();
-        server.Run(AnswerAsync);
     }
 
     /// <summary>What a provider's <c>BaseUrl</c> has to be.</summary>
@@ -58,9 +54,25 @@ public sealed class FakeLlm : IAsyncDisposable
     public static async Task<FakeLlm> StartAsync()
     {
         var llm = new FakeLlm();
-        await llm.server.StartAsync();
-        llm.BaseUrl = $"{llm.server.Urls.Single()}/v1";
+        await llm.ListenAsync(0);
         return llm;
+    }
+
+    /// <summary>Breaks every connection off and listens no more, like a process that was killed.</summary>
+    public async Task KillAsync()
+    {
+        await stopping.CancelAsync();
+        if (server is not null)
+            await server.DisposeAsync();
+        server = null;
+    }
+
+    /// <summary>Listens again where it did before it was killed.</summary>
+    public Task RestartAsync()
+    {
+        stopping.Dispose();
+        stopping = new CancellationTokenSource();
+        return ListenAsync(new Uri(BaseUrl).Port);
     }
 
     /// <summary>Answers the next requests, one each, in order of arrival.</summary>
@@ -89,19 +101,32 @@ public sealed class FakeLlm : IAsyncDisposable
     /// <summary>Waits until that many clients have hung up.</summary>
     public Task WaitForAbortsAsync(int count) => WaitAsync(() => Aborted >= count, $"{count} aborted requests");
 
+    /// <summary>Waits until that many requests are done with, whole or not.</summary>
+    public Task WaitForEndsAsync(int count) => WaitAsync(() => requests.Count - Running >= count, $"{count} ended requests");
+
     public async ValueTask DisposeAsync()
     {
-        await stopping.CancelAsync();
-        await server.DisposeAsync();
+        await KillAsync();
         stopping.Dispose();
     }
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private async Task AnswerAsync(HttpContext context)
+    private async Task ListenAsync(int port)
     {
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, port));
+        server = builder.Build();
+        var end = stopping.Token;
+        server.Run(context => AnswerAsync(context, end));
+        await server.StartAsync();
+        BaseUrl = $"{server.Urls.Single()}/v1";
+    }
+
+    private async Task AnswerAsync(HttpContext context, CancellationToken stop)
+    {
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stop);
         var request = await LlmRequest.ReadAsync(context.Request);
-        using var end = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stopping.Token);
         var (reply, released) = Begin(request);
         try
         {

@@ -211,5 +211,5 @@ public static class LlmReplies
     }
 
     /// <summary>Leaving the handler like this makes the server send what it has and close without ending the body.</summary>
-    private sealed class CutException : Exception;
+    public sealed class CutException : Exception;
 }
