@@ -13,7 +13,8 @@ public interface IProvider
 
     /// <summary>
     /// A client for one model, made once per candidate and shared by all runs. It throws <see cref="ProviderException"/> for every
-    /// failed call and <see cref="OperationCanceledException"/> only when the caller cancelled.
+    /// failed call and <see cref="OperationCanceledException"/> only when the caller cancelled. A stream may report its usage several times,
+    /// each time as the total so far: the last one counts.
     /// </summary>
     IChatClient CreateChatClient(string model);
 }

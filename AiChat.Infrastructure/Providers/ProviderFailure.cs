@@ -12,12 +12,24 @@ internal static class ProviderFailure
 
     private static readonly TimeSpan LongestRetryAfter = TimeSpan.FromDays(1);
 
-    public static ProviderError FromStatus(int status) => status switch
+    private static readonly string[] UnknownModelCodes = ["model_not_found", "model_decommissioned", "model_not_available"];
+    private static readonly string[] UnknownModelWords = ["does not exist", "not found", "decommissioned", "not a valid model"];
+
+    private static readonly string[] TooLongCodes = ["context_length_exceeded", "exceed_context_size_error"];
+    private static readonly string[] TooLongWords =
+    [
+        "context length", "context window", "context size", "context limit", "prompt is too long", "reduce the length",
+    ];
+
+    public static ProviderError FromStatus(int status, ReportedError error) => status switch
     {
-        401 or 403 => ProviderError.Unauthorized,
+        401 => ProviderError.Unauthorized,
         408 => ProviderError.Timeout,
+        409 => ProviderError.Unavailable,
         429 => ProviderError.RateLimited,
-        >= 400 and < 500 => ProviderError.Rejected,
+        404 => ProviderError.UnknownModel,
+        413 => ProviderError.PromptTooLong,
+        >= 400 and < 500 => FromWords(status, error),
         >= 500 => ProviderError.Unavailable,
         // A redirect is one: chat completions have none, so the address is wrong.
         _ => ProviderError.InvalidResponse,
@@ -34,13 +46,28 @@ internal static class ProviderFailure
         return date <= now ? TimeSpan.Zero : TimeSpan.FromTicks(Math.Min((date - now).Ticks, LongestRetryAfter.Ticks));
     }
 
-    /// <summary>A vendor's text as it may stand in the log: one line, not too long, without the key should the vendor repeat it.</summary>
-    public static string Quote(string text, string? apiKey)
+    /// <summary>A vendor's text as it may stand in the log: one line, not too long, without the secrets should the vendor repeat them.</summary>
+    public static string Quote(string text, IEnumerable<string> secrets)
     {
-        var safe = apiKey is null ? text : text.Replace(apiKey, "***", StringComparison.Ordinal);
+        var safe = secrets.Aggregate(text, (t, secret) => t.Replace(secret, "***", StringComparison.Ordinal));
         var quote = new StringBuilder(Math.Min(safe.Length, QuoteLength) + 1);
         foreach (var c in safe.AsSpan(0, Math.Min(safe.Length, QuoteLength)))
             quote.Append(char.IsControl(c) ? ' ' : c);
         return safe.Length > QuoteLength ? quote.Append('…').ToString() : quote.ToString();
     }
+
+    private static ProviderError FromWords(int status, ReportedError error)
+    {
+        // With any of these statuses: OpenAI answers 403 for a model the key's project may not use, which is no reason to leave the others alone.
+        if (UnknownModelCodes.Contains(error.Code))
+            return ProviderError.UnknownModel;
+        if (status == 403)
+            return ProviderError.Unauthorized;
+        if (TooLongCodes.Contains(error.Code) || Says(error, TooLongWords))
+            return ProviderError.PromptTooLong;
+        return status == 400 && Says(error, ["model"]) && Says(error, UnknownModelWords) ? ProviderError.UnknownModel : ProviderError.Rejected;
+    }
+
+    private static bool Says(ReportedError error, string[] words) =>
+        words.Any(w => error.Message.Contains(w, StringComparison.OrdinalIgnoreCase));
 }

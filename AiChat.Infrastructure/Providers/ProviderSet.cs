@@ -1,4 +1,5 @@
 using AiChat.Core.Models;
+using AiChat.Infrastructure.Providers.Anthropic;
 using AiChat.Infrastructure.Providers.Offline;
 using AiChat.Infrastructure.Providers.OpenAi;
 
@@ -12,7 +13,7 @@ internal sealed class ProviderSet : IDisposable
     public ProviderSet(ProvidersOptions options, TimeProvider time)
     {
         var online = options.Providers.Where(p => !p.Value.IsKind(ProviderOptions.OfflineKind))
-            .OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => new OpenAiProvider(p.Key, p.Value, time)).ToList();
+            .OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => CreateOnline(p.Key, p.Value, time)).ToList();
         var offline = options.Providers.Where(p => p.Value.IsKind(ProviderOptions.OfflineKind)).Select(p => p.Key)
             .Append(ModelRegistry.OfflineProvider).Distinct(StringComparer.OrdinalIgnoreCase).Order(StringComparer.Ordinal);
         var hint = Hint([.. online.Select(p => p.MissingSetting).OfType<string>()]);
@@ -26,6 +27,9 @@ internal sealed class ProviderSet : IDisposable
         foreach (var provider in Providers.OfType<IDisposable>())
             provider.Dispose();
     }
+
+    private static IProvider CreateOnline(string name, ProviderOptions settings, TimeProvider time) =>
+        settings.IsKind(ProviderOptions.AnthropicKind) ? new AnthropicProvider(name, settings, time) : new OpenAiProvider(name, settings, time);
 
     private static string Hint(string[] missing) => missing switch
     {

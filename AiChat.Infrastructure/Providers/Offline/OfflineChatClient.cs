@@ -94,7 +94,7 @@ internal sealed class OfflineChatClient(ChatClientMetadata metadata, string hint
         cancellationToken.ThrowIfCancellationRequested();
         await WaitAsync(script.Delay, cancellationToken);
         if (script.FailStatus is { } status)
-            throw new ProviderException(provider, ProviderFailure.FromStatus(status), $"{provider} was told to fail with {status}.");
+            throw new ProviderException(provider, ProviderFailure.FromStatus(status, ReportedError.None), $"{provider} was told to fail with {status}.");
     }
 
     private Task WaitAsync(TimeSpan delay, CancellationToken cancellationToken) =>

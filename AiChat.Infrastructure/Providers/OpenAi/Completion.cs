@@ -22,11 +22,20 @@ internal record struct Completion
 
     public long? OutputTokens { get; private set; }
 
+    /// <summary>Tokens of the prompt that the server had kept from earlier ones.</summary>
+    public long? CachedTokens { get; private set; }
+
+    /// <summary>Tokens of the answer that were not shown.</summary>
+    public long? ReasoningTokens { get; private set; }
+
+    /// <summary>Whether there is some reasoning in it.</summary>
+    public bool IsReasoning { get; private set; }
+
     /// <summary>Whether there was at least one choice.</summary>
     public bool HasChoice { get; private set; }
 
-    /// <summary>The server's error text; null when it reported none.</summary>
-    public string? Error { get; private set; }
+    /// <summary>The server's error; null when it reported none.</summary>
+    public ReportedError? Error { get; private set; }
 
     /// <summary>The stream's last word.</summary>
     public bool IsDone { get; private set; }
@@ -36,7 +45,14 @@ internal record struct Completion
     /// <summary>The usage the server reported; null when it reported none.</summary>
     public readonly UsageDetails? ToUsage() => InputTokens is null && OutputTokens is null
         ? null
-        : new UsageDetails { InputTokenCount = InputTokens, OutputTokenCount = OutputTokens, TotalTokenCount = InputTokens + OutputTokens };
+        : new UsageDetails
+        {
+            InputTokenCount = InputTokens,
+            OutputTokenCount = OutputTokens,
+            TotalTokenCount = InputTokens + OutputTokens,
+            CachedInputTokenCount = CachedTokens,
+            ReasoningTokenCount = ReasoningTokens,
+        };
 
     /// <param name="json">A whole completion (<c>message</c>) or an event of a stream (<c>delta</c>).</param>
     /// <param name="knownModel">The model the answer will probably name, so that its name is not made again for every event.</param>
@@ -61,18 +77,18 @@ internal record struct Completion
             throw new JsonException("The answer is not a JSON object.");
 
         var completion = default(Completion);
-        while (NextProperty(ref reader))
+        while (JsonReading.NextProperty(ref reader))
         {
             if (reader.ValueTextEquals("choices"u8))
                 ReadChoices(ref reader, ref completion);
             else if (reader.ValueTextEquals("usage"u8))
                 ReadUsage(ref reader, ref completion);
             else if (reader.ValueTextEquals("model"u8))
-                completion.Model = ReadModel(ref reader, knownModel);
+                completion.Model = JsonReading.ReadModel(ref reader, knownModel);
             else if (reader.ValueTextEquals("error"u8))
-                completion.Error = ReadError(ref reader);
+                completion.Error = ReportedError.Read(ref reader);
             else
-                SkipValue(ref reader);
+                JsonReading.SkipValue(ref reader);
         }
 
         // Reads on, so that anything behind the object is noticed.
@@ -82,7 +98,7 @@ internal record struct Completion
 
     private static void ReadChoices(ref Utf8JsonReader reader, ref Completion completion)
     {
-        if (!EnterValue(ref reader, JsonTokenType.StartArray))
+        if (!JsonReading.EnterValue(ref reader, JsonTokenType.StartArray))
             return;
 
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
@@ -97,32 +113,31 @@ internal record struct Completion
     private static void ReadChoice(ref Utf8JsonReader reader, ref Completion completion)
     {
         completion.HasChoice = true;
-        while (NextProperty(ref reader))
+        while (JsonReading.NextProperty(ref reader))
         {
             if (reader.ValueTextEquals("message"u8) || reader.ValueTextEquals("delta"u8))
-                completion.Text = ReadContent(ref reader) ?? completion.Text;
+                ReadContent(ref reader, ref completion);
             else if (reader.ValueTextEquals("finish_reason"u8))
                 completion.FinishReason = ReadFinishReason(ref reader);
             else
-                SkipValue(ref reader);
+                JsonReading.SkipValue(ref reader);
         }
     }
 
-    private static string? ReadContent(ref Utf8JsonReader reader)
+    private static void ReadContent(ref Utf8JsonReader reader, ref Completion completion)
     {
-        if (!EnterValue(ref reader, JsonTokenType.StartObject))
-            return null;
+        if (!JsonReading.EnterValue(ref reader, JsonTokenType.StartObject))
+            return;
 
-        var text = default(string);
-        while (NextProperty(ref reader))
+        while (JsonReading.NextProperty(ref reader))
         {
             if (reader.ValueTextEquals("content"u8))
-                text = ReadString(ref reader);
+                completion.Text = JsonReading.ReadString(ref reader) ?? completion.Text;
+            else if (reader.ValueTextEquals("reasoning"u8) || reader.ValueTextEquals("reasoning_content"u8))
+                completion.IsReasoning |= JsonReading.ReadHasText(ref reader);
             else
-                SkipValue(ref reader);
+                JsonReading.SkipValue(ref reader);
         }
-
-        return text;
     }
 
     private static ChatFinishReason? ReadFinishReason(ref Utf8JsonReader reader)
@@ -130,89 +145,43 @@ internal record struct Completion
         reader.Read();
         if (reader.TokenType == JsonTokenType.String && reader.ValueTextEquals("stop"u8))
             return ChatFinishReason.Stop;
-        return StringOrSkip(ref reader) is { Length: > 0 } reason ? new ChatFinishReason(reason) : null;
+        return JsonReading.StringOrSkip(ref reader) is { Length: > 0 } reason ? new ChatFinishReason(reason) : null;
     }
 
     private static void ReadUsage(ref Utf8JsonReader reader, ref Completion completion)
     {
-        if (!EnterValue(ref reader, JsonTokenType.StartObject))
+        if (!JsonReading.EnterValue(ref reader, JsonTokenType.StartObject))
             return;
 
-        while (NextProperty(ref reader))
+        while (JsonReading.NextProperty(ref reader))
         {
             if (reader.ValueTextEquals("prompt_tokens"u8))
-                completion.InputTokens = ReadCount(ref reader);
+                completion.InputTokens = JsonReading.ReadCount(ref reader);
             else if (reader.ValueTextEquals("completion_tokens"u8))
-                completion.OutputTokens = ReadCount(ref reader);
+                completion.OutputTokens = JsonReading.ReadCount(ref reader);
+            else if (reader.ValueTextEquals("prompt_tokens_details"u8))
+                completion.CachedTokens = ReadDetail(ref reader, "cached_tokens"u8);
+            else if (reader.ValueTextEquals("completion_tokens_details"u8))
+                completion.ReasoningTokens = ReadDetail(ref reader, "reasoning_tokens"u8);
             else
-                SkipValue(ref reader);
+                JsonReading.SkipValue(ref reader);
         }
     }
 
-    private static string? ReadModel(ref Utf8JsonReader reader, string knownModel)
+    private static long? ReadDetail(ref Utf8JsonReader reader, ReadOnlySpan<byte> name)
     {
-        reader.Read();
-        return reader.TokenType == JsonTokenType.String && reader.ValueTextEquals(knownModel) ? knownModel : StringOrSkip(ref reader);
-    }
+        if (!JsonReading.EnterValue(ref reader, JsonTokenType.StartObject))
+            return null;
 
-    /// <summary>An error is an object with a message, or a string; null stands for none.</summary>
-    private static string? ReadError(ref Utf8JsonReader reader)
-    {
-        reader.Read();
-        if (reader.TokenType != JsonTokenType.StartObject)
-            return StringOrSkip(ref reader);
-
-        var message = default(string);
-        while (NextProperty(ref reader))
+        var count = default(long?);
+        while (JsonReading.NextProperty(ref reader))
         {
-            if (reader.ValueTextEquals("message"u8))
-                message = ReadString(ref reader);
+            if (reader.ValueTextEquals(name))
+                count = JsonReading.ReadCount(ref reader);
             else
-                SkipValue(ref reader);
+                JsonReading.SkipValue(ref reader);
         }
 
-        return message ?? "an error without a message";
-    }
-
-    private static long? ReadCount(ref Utf8JsonReader reader)
-    {
-        reader.Read();
-        if (reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out var count) && count is >= 0 and <= int.MaxValue)
-            return count;
-        reader.Skip();
-        return null;
-    }
-
-    private static string? ReadString(ref Utf8JsonReader reader)
-    {
-        reader.Read();
-        return StringOrSkip(ref reader);
-    }
-
-    private static string? StringOrSkip(ref Utf8JsonReader reader)
-    {
-        if (reader.TokenType == JsonTokenType.String)
-            return reader.GetString();
-        reader.Skip();
-        return null;
-    }
-
-    /// <summary>Moves to the next name of the object the reader is in; false at its end.</summary>
-    private static bool NextProperty(ref Utf8JsonReader reader) => reader.Read() && reader.TokenType == JsonTokenType.PropertyName;
-
-    /// <summary>Moves to the value and into it when it is of that kind; otherwise passes over it.</summary>
-    private static bool EnterValue(ref Utf8JsonReader reader, JsonTokenType kind)
-    {
-        reader.Read();
-        if (reader.TokenType == kind)
-            return true;
-        reader.Skip();
-        return false;
-    }
-
-    private static void SkipValue(ref Utf8JsonReader reader)
-    {
-        reader.Read();
-        reader.Skip();
+        return count;
     }
 }

@@ -19,14 +19,14 @@ public sealed class ProviderFailureTests : ApiTestBase
         yield return Case("500", LlmReplies.Status(500, VendorText), 502, "provider_unavailable", "Unavailable");
         yield return Case("503", LlmReplies.Status(503, VendorText), 502, "provider_unavailable", "Unavailable");
         yield return Case("400", LlmReplies.Status(400, VendorText), 422, "provider_rejected", "Rejected");
-        yield return Case("404", LlmReplies.Status(404, VendorText), 422, "provider_rejected", "Rejected");
-        yield return Case("413", LlmReplies.Body(413, $"<html>{VendorText}</html>", "text/html"), 422, "provider_rejected", "Rejected");
+        yield return Case("404", LlmReplies.Status(404, VendorText), 502, "provider_unknown_model", "UnknownModel");
+        yield return Case("413", LlmReplies.Body(413, $"<html>{VendorText}</html>", "text/html"), 422, "provider_prompt_too_long", "PromptTooLong");
         yield return Case("Cut", LlmReplies.Cut(), 502, "provider_invalid_response", "broke off");
         yield return Case("HangUp", LlmReplies.HangUp(), 502, "provider_invalid_response", "broke off");
         yield return Case("Empty", LlmReplies.Empty(), 502, "provider_invalid_response", "no text");
         yield return Case("NullContent", LlmReplies.NullContent(), 502, "provider_invalid_response", "no text");
         yield return Case("NoChoices", LlmReplies.NoChoices(), 502, "provider_invalid_response", "cannot be used");
-        yield return Case("Garbage", LlmReplies.Garbage(), 502, "provider_invalid_response", "no chat completion");
+        yield return Case("Garbage", LlmReplies.Garbage(), 502, "provider_invalid_response", "cannot be read");
         yield return Case("ReportedError", LlmReplies.Json($$$"""{"error":{"message":"{{{VendorText}}}"}}"""), 502, "provider_invalid_response", "reported an error");
     }
 

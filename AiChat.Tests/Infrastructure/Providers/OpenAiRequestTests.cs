@@ -102,6 +102,32 @@ public sealed class OpenAiRequestTests : OpenAiTestBase
     }
 
     [Test]
+    public async Task GetStreamingResponseAsync_HeadersAndOrganization_AreSent()
+    {
+        var settings = Settings();
+        settings.Headers["X-Team"] = "blue, green";
+        settings.Organization = "org-1";
+
+        await ReadAllAsync(Client(settings));
+
+        var headers = Llm.Requests.Single().Headers;
+        Assert.That((headers["X-Team"], headers["OpenAI-Organization"], headers["Authorization"]), Is.EqualTo(("blue, green", "org-1", $"Bearer {Key}")));
+    }
+
+    [Test]
+    public async Task GetResponseAsync_OtherKeyHeader_SendsTheKeyThere()
+    {
+        var settings = Settings();
+        settings.ApiKeyHeader = "api-key";
+
+        await Client(settings).GetResponseAsync("Hello");
+
+        var headers = Llm.Requests.Single().Headers;
+        Assert.That(headers["api-key"], Is.EqualTo(Key));
+        Assert.That(headers, Does.Not.ContainKey("Authorization"));
+    }
+
+    [Test]
     public async Task GetResponseAsync_WithoutKey_SendsNoAuthorization()
     {
         var client = Client(new ProviderOptions { BaseUrl = Llm.BaseUrl, RequiresApiKey = false });

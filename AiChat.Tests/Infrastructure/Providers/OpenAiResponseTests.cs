@@ -1,3 +1,4 @@
+using System.Text.Json;
 using AiChat.Core.Models;
 using AiChat.Tests.Support;
 using Microsoft.Extensions.AI;
@@ -68,8 +69,9 @@ public sealed class OpenAiResponseTests : OpenAiTestBase
     [TestCase(503, ProviderError.Unavailable)]
     [TestCase(529, ProviderError.Unavailable)]
     [TestCase(400, ProviderError.Rejected)]
-    [TestCase(404, ProviderError.Rejected)]
-    [TestCase(413, ProviderError.Rejected)]
+    [TestCase(404, ProviderError.UnknownModel)]
+    [TestCase(409, ProviderError.Unavailable)]
+    [TestCase(413, ProviderError.PromptTooLong)]
     [TestCase(422, ProviderError.Rejected)]
     [TestCase(301, ProviderError.InvalidResponse)]
     public async Task GetResponseAsync_Status_IsMapped(int status, ProviderError expected)
@@ -86,6 +88,77 @@ public sealed class OpenAiResponseTests : OpenAiTestBase
             Assert.That(failure.RetryAfter, Is.Null);
             Assert.That(Llm.Requests, Has.Count.EqualTo(1), "nothing is retried");
         });
+    }
+
+    [TestCase(400, "model_decommissioned", "Gone.", ProviderError.UnknownModel)]
+    [TestCase(400, "model_not_found", "Words.", ProviderError.UnknownModel)]
+    [TestCase(403, "model_not_found", "Project p has no access to model m.", ProviderError.UnknownModel)]
+    [TestCase(400, null, "The model `m` does not exist or you do not have access to it.", ProviderError.UnknownModel)]
+    [TestCase(400, null, "m is not a valid model ID", ProviderError.UnknownModel)]
+    [TestCase(400, null, "The tool does not exist.", ProviderError.Rejected)]
+    [TestCase(400, "context_length_exceeded", "Words.", ProviderError.PromptTooLong)]
+    [TestCase(400, null, "This model's maximum context length is 8192 tokens.", ProviderError.PromptTooLong)]
+    [TestCase(400, null, "the request exceeds the available context size", ProviderError.PromptTooLong)]
+    [TestCase(422, null, "Please reduce the length of the messages.", ProviderError.PromptTooLong)]
+    [TestCase(400, null, "prompt is too long: 210000 tokens > 200000 maximum", ProviderError.PromptTooLong)]
+    [TestCase(401, "model_not_found", "Words.", ProviderError.Unauthorized)]
+    [TestCase(429, "context_length_exceeded", "Words.", ProviderError.RateLimited)]
+    public async Task GetResponseAsync_WordsOfTheError_AreUnderstood(int status, string? code, string message, ProviderError expected)
+    {
+        Llm.Enqueue(LlmReplies.Body(status, JsonSerializer.Serialize(new { error = new { message, type = "t", code } }), "application/json"));
+
+        var failure = await FailAsync();
+
+        Assert.That(failure.Error, Is.EqualTo(expected), failure.Message);
+    }
+
+    [Test]
+    public async Task GetResponseAsync_UnknownModel_TellsWhatToCorrect()
+    {
+        Llm.Enqueue(LlmReplies.Status(404, "No such model."));
+
+        var failure = await FailAsync();
+
+        Assert.That(failure.Message, Does.EndWith("No such model. Correct the model's id in Models, or Providers:groq:BaseUrl."));
+    }
+
+    [Test]
+    public async Task GetResponseAsync_DetailsOfUsage_AreRead()
+    {
+        Llm.Enqueue(LlmReplies.Json("""
+            {"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":30,"completion_tokens":12,
+            "prompt_tokens_details":{"audio_tokens":0,"cached_tokens":20},"completion_tokens_details":{"reasoning_tokens":8}}}
+            """));
+
+        var usage = (await Client().GetResponseAsync("Hello")).Usage!;
+
+        Assert.That((usage.InputTokenCount, usage.OutputTokenCount, usage.CachedInputTokenCount, usage.ReasoningTokenCount), Is.EqualTo((30, 12, 20, 8)));
+    }
+
+    [TestCase("null", "null")]
+    [TestCase("[]", "\"many\"")]
+    [TestCase("""{"cached_tokens":null}""", """{"reasoning_tokens":-1}""")]
+    public async Task GetResponseAsync_UnusualDetailsOfUsage_AreLeftOut(string prompt, string completion)
+    {
+        Llm.Enqueue(LlmReplies.Json(
+            $$$"""{"choices":[{"message":{"content":"hi"}}],"usage":{"prompt_tokens":3,"completion_tokens":2,"prompt_tokens_details":{{{prompt}}},"completion_tokens_details":{{{completion}}}}}"""));
+
+        var usage = (await Client().GetResponseAsync("Hello")).Usage!;
+
+        Assert.That((usage.InputTokenCount, usage.OutputTokenCount, usage.CachedInputTokenCount, usage.ReasoningTokenCount),
+            Is.EqualTo((3, 2, (long?)null, (long?)null)));
+    }
+
+    [Test]
+    public void GetResponseAsync_ServerRepeatsASecretHeader_IsHidden()
+    {
+        var settings = Settings();
+        settings.Headers["X-Gateway-Secret"] = "s3cret-of-the-gateway";
+        Llm.Enqueue(LlmReplies.Status(403, "Wrong secret s3cret-of-the-gateway."));
+
+        var failure = Assert.ThrowsAsync<ProviderException>(() => Client(settings).GetResponseAsync("Hello"));
+
+        Assert.That(failure.Message, Does.Contain("Wrong secret ***."));
     }
 
     [Test]

@@ -117,7 +117,7 @@ public sealed class OpenAiStreamTests : OpenAiTestBase
     }
 
     [Test]
-    public async Task GetStreamingResponseAsync_RunningUsage_CountsOnlyTheLast()
+    public async Task GetStreamingResponseAsync_RunningUsage_ComesWithEveryPiece()
     {
         var stream = """
             data: {"choices":[{"delta":{"content":"a"}}],"usage":{"prompt_tokens":9,"completion_tokens":1}}
@@ -130,9 +130,14 @@ public sealed class OpenAiStreamTests : OpenAiTestBase
             """;
         Llm.Enqueue(LlmReplies.RawStream(stream));
 
-        var usage = (await ReadAllAsync(Client())).ToChatResponse().Usage!;
+        var updates = await ReadAllAsync(Client());
 
-        Assert.That((usage.InputTokenCount, usage.OutputTokenCount), Is.EqualTo((9, 2)));
+        var usages = updates.Select(u => u.Contents.OfType<UsageContent>().Single().Details);
+        Assert.Multiple(() =>
+        {
+            Assert.That(updates.Select(u => u.Text), Is.EqualTo(new[] { "a", "b" }));
+            Assert.That(usages.Select(u => (u.InputTokenCount, u.OutputTokenCount)), Is.EqualTo(new[] { (9L, 1L), (9L, 2L) }));
+        });
     }
 
     [Test]
@@ -211,6 +216,7 @@ public sealed class OpenAiStreamTests : OpenAiTestBase
     {
         var settings = Settings();
         settings.Timeout = TimeSpan.FromMilliseconds(400);
+        settings.FirstTokenTimeout = TimeSpan.FromMinutes(1);
         Llm.Enqueue(async call =>
         {
             call.Response.ContentType = "text/event-stream";
@@ -226,6 +232,61 @@ public sealed class OpenAiStreamTests : OpenAiTestBase
         var response = (await ReadAllAsync(Client(settings))).ToChatResponse();
 
         Assert.That(response.Text, Is.EqualTo("done"));
+    }
+
+    [Test]
+    public async Task GetStreamingResponseAsync_SignsOfLifeButNoToken_IsTimeoutOfTheFirstToken()
+    {
+        var settings = Settings();
+        settings.FirstTokenTimeout = TimeSpan.FromMilliseconds(200);
+        Llm.Enqueue(async call =>
+        {
+            call.Response.ContentType = "text/event-stream";
+            while (true)
+            {
+                await call.SendAsync(": still thinking\n\n" + LlmReplies.Event(LlmReplies.Chunk(Model, "")));
+                await Task.Delay(20, call.Aborted);
+            }
+        });
+
+        var (text, failure) = await ReadUntilFailureAsync(Client(settings));
+
+        Assert.That((text, failure.Error), Is.EqualTo(("", ProviderError.Timeout)));
+        Assert.That(failure.Message, Does.Contain("within 00:00:00.2000000 (Providers:groq:FirstTokenTimeout)"));
+        await Llm.WaitForAbortsAsync(1);
+    }
+
+    [Test]
+    public async Task GetStreamingResponseAsync_NoHeadersWithinFirstTokenTimeout_IsTimeout()
+    {
+        var settings = Settings();
+        settings.FirstTokenTimeout = TimeSpan.FromMilliseconds(100);
+        Llm.Enqueue(LlmReplies.Slow());
+
+        var (_, failure) = await ReadUntilFailureAsync(Client(settings));
+
+        Assert.That(failure.Error, Is.EqualTo(ProviderError.Timeout));
+        await Llm.WaitForAbortsAsync(1);
+    }
+
+    [TestCase("reasoning")]
+    [TestCase("reasoning_content")]
+    [TestCase("content")]
+    public async Task GetStreamingResponseAsync_AnyTokenInTime_EndsTheWaitForTheFirst(string field)
+    {
+        var settings = Settings();
+        settings.FirstTokenTimeout = TimeSpan.FromSeconds(1);
+        Llm.Enqueue(async call =>
+        {
+            call.Response.ContentType = "text/event-stream";
+            await call.SendAsync(LlmReplies.Event($$$"""{"choices":[{"delta":{"{{{field}}}":"hm"}}]}"""));
+            await Task.Delay(settings.FirstTokenTimeout.Value * 1.2, call.Aborted);
+            await call.SendAsync(LlmReplies.Event(LlmReplies.Chunk(Model, " done")) + LlmReplies.Done);
+        });
+
+        var response = (await ReadAllAsync(Client(settings))).ToChatResponse();
+
+        Assert.That(response.Text, Does.EndWith(" done"));
     }
 
     [Test]

@@ -20,7 +20,9 @@ public sealed class ProvidersSetupTests
         var options = GetOptions(
             ("Providers:Mine:Kind", "openai"), ("Providers:Mine:BaseUrl", "http://localhost:1234/v1"), ("Providers:Mine:ApiKey", " key \n"),
             ("Providers:Mine:RequiresApiKey", "false"), ("Providers:Mine:Timeout", "00:00:30"),
-            ("Providers:Mine:MaxTokensField", "max_completion_tokens"));
+            ("Providers:Mine:MaxTokensField", "max_completion_tokens"), ("Providers:Mine:ApiKeyHeader", "api-key"),
+            ("Providers:Mine:Headers:X-Team", "blue"), ("Providers:Mine:Organization", "org-1"),
+            ("Providers:Mine:ConnectTimeout", "00:00:03"), ("Providers:Mine:FirstTokenTimeout", "00:00:20"));
 
         var mine = options.Providers["mine"];
 
@@ -31,6 +33,11 @@ public sealed class ProvidersSetupTests
             Assert.That(mine.RequiresApiKey, Is.False);
             Assert.That(mine.Timeout, Is.EqualTo(TimeSpan.FromSeconds(30)));
             Assert.That(mine.MaxTokensField, Is.EqualTo("max_completion_tokens"));
+            Assert.That(mine.ApiKeyHeader, Is.EqualTo("api-key"));
+            Assert.That(mine.Headers["x-team"], Is.EqualTo("blue"));
+            Assert.That(mine.Organization, Is.EqualTo("org-1"));
+            Assert.That(mine.ConnectTimeout, Is.EqualTo(TimeSpan.FromSeconds(3)));
+            Assert.That(mine.FirstTokenTimeout, Is.EqualTo(TimeSpan.FromSeconds(20)));
         });
     }
 
@@ -46,6 +53,8 @@ public sealed class ProvidersSetupTests
             Assert.That(groq.RequiresApiKey, Is.True);
             Assert.That(groq.Timeout, Is.EqualTo(TimeSpan.FromMinutes(2)));
             Assert.That(groq.MaxTokensField, Is.EqualTo("max_tokens"));
+            Assert.That((groq.ApiKeyHeader, groq.Organization, groq.Headers.Count), Is.EqualTo(("", "", 0)));
+            Assert.That((groq.ConnectTimeout, groq.FirstTokenTimeout), Is.EqualTo((TimeSpan.FromSeconds(10), (TimeSpan?)null)));
         });
     }
 
@@ -79,7 +88,7 @@ public sealed class ProvidersSetupTests
     public void Validate_ManyProblems_ReportsThemAllAtOnceWithoutKeys()
     {
         var failure = Assert.Throws<OptionsValidationException>(() => GetOptions(
-            ("Providers:a:Kind", "anthropic"), ("Providers:a:Timeout", "00:00:00"),
+            ("Providers:a:Kind", "claude"), ("Providers:a:Timeout", "00:00:00"),
             ("Providers:b:BaseUrl", "api.groq.com/openai/v1"), ("Providers:b:MaxTokensField", "tokens"),
             ("Providers:c:BaseUrl", "ftp://user:passw0rd@host/v1"), ("Providers:c:ApiKey", "two s3cret words"),
             ("Providers:d:BaseUrl", "https://d.test/v1"), ("Providers:d:Timeout", "soon"),
@@ -89,7 +98,7 @@ public sealed class ProvidersSetupTests
         Assert.That(failure.Failures, Is.EquivalentTo(new[]
         {
             "Failed to convert configuration value 'soon' at 'Providers:d:Timeout' to type 'System.TimeSpan'. Write a value of that type.",
-            "Providers:a:Kind is 'anthropic': write openai or offline.",
+            "Providers:a:Kind is 'claude': write openai, anthropic or offline.",
             "Providers:a:Timeout is 00:00:00: write a time above zero and up to a day, such as 00:02:00.",
             "Providers:b:BaseUrl is not an absolute http or https address: write one such as https://api.groq.com/openai/v1.",
             "Providers:b:MaxTokensField is 'tokens': write max_tokens or max_completion_tokens.",
@@ -99,6 +108,37 @@ public sealed class ProvidersSetupTests
             "Providers:e:Timeout is 400.00:00:00: write a time above zero and up to a day, such as 00:02:00.",
             "Providers:offline:Kind is 'openai', but this name belongs to the built-in backend: write offline, or choose another name.",
             "Providers:offline:BaseUrl is not an absolute http or https address: write one such as https://api.groq.com/openai/v1.",
+        }));
+    }
+
+    [Test]
+    public void Validate_HeadersTimeoutsAndAddresses_NamesKeyAndCure()
+    {
+        var failure = Assert.Throws<OptionsValidationException>(() => GetOptions(
+            ("Providers:a:Kind", "anthropic"), ("Providers:a:BaseUrl", "https://api.anthropic.com/v1/"),
+            ("Providers:b:Kind", "anthropic"), ("Providers:b:BaseUrl", "api.anthropic.com"),
+            ("Providers:c:BaseUrl", "https://c.test/v1"), ("Providers:c:Headers:authorization", "Bearer x"), ("Providers:c:Headers:X-API-Key", "x"),
+            ("Providers:c:Headers:Content-Type", "text/plain"), ("Providers:c:Headers:Two words", "x"), ("Providers:c:Headers:X-Empty", ""),
+            ("Providers:c:Headers:X-Lines", "a\r\nb"), ("Providers:c:Headers:X-Good", "a b"),
+            ("Providers:d:BaseUrl", "https://d.test/v1"), ("Providers:d:ApiKeyHeader", "Content-Type"), ("Providers:d:Organization", "org\n"),
+            ("Providers:e:BaseUrl", "https://e.test/v1"), ("Providers:e:ApiKeyHeader", "x-secret"), ("Providers:e:Headers:X-Secret", "x"),
+            ("Providers:f:BaseUrl", "https://f.test/v1"), ("Providers:f:ConnectTimeout", "-00:00:01"), ("Providers:f:FirstTokenTimeout", "2.00:00:00")));
+
+        Assert.That(failure.Failures, Is.EquivalentTo(new[]
+        {
+            "Providers:a:BaseUrl ends with /v1, which AiChat appends itself: write the address without it, such as https://api.anthropic.com.",
+            "Providers:b:BaseUrl is not an absolute http or https address: write one such as https://api.anthropic.com.",
+            "Providers:c:Headers:authorization is for the key: give it as ApiKey, and the header's name as ApiKeyHeader.",
+            "Providers:c:Headers:X-API-Key is for the key: give it as ApiKey, and the header's name as ApiKeyHeader.",
+            "Providers:c:Headers:Content-Type is no header that can be added: take it out.",
+            "Providers:c:Headers:Two words is no header that can be added: take it out.",
+            "Providers:c:Headers:X-Empty is empty, or has line breaks or non-ASCII characters in it: write its value, or take it out.",
+            "Providers:c:Headers:X-Lines is empty, or has line breaks or non-ASCII characters in it: write its value, or take it out.",
+            "Providers:d:ApiKeyHeader is 'Content-Type': write the name of a header, such as api-key, or nothing for Authorization: Bearer.",
+            "Providers:d:Organization has line breaks or non-ASCII characters in it: copy the organization's id again.",
+            "Providers:e:Headers:X-Secret is for the key: give it as ApiKey, and the header's name as ApiKeyHeader.",
+            "Providers:f:ConnectTimeout is -00:00:01: write a time above zero and up to a day, such as 00:00:10.",
+            "Providers:f:FirstTokenTimeout is 2.00:00:00: write a time above zero and up to a day, such as 00:00:30.",
         }));
     }
 

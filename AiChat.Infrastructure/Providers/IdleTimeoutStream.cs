@@ -1,14 +1,11 @@
-namespace AiChat.Infrastructure.Providers.OpenAi;
+namespace AiChat.Infrastructure.Providers;
 
 /// <summary>
-/// Cancels <paramref name="deadline"/> when one read takes too long. The time between reads belongs to the consumer and does not count,
-/// and whatever the server sends counts as life, be it only a comment.
+/// Lets <paramref name="deadline"/> run while a read waits. The time between reads belongs to the consumer and does not count, and whatever
+/// the server sends counts as life, be it only a comment.
 /// </summary>
-internal sealed class IdleTimeoutStream(Stream inner, CancellationTokenSource deadline, TimeSpan timeout) : Stream
+internal sealed class IdleTimeoutStream(Stream inner, CallDeadline deadline) : Stream
 {
-    /// <summary>Longest wait of one read.</summary>
-    public TimeSpan Timeout { get; set; } = timeout;
-
     public override bool CanRead => true;
     public override bool CanSeek => false;
     public override bool CanWrite => false;
@@ -22,9 +19,9 @@ internal sealed class IdleTimeoutStream(Stream inner, CancellationTokenSource de
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        deadline.CancelAfter(Timeout);
+        deadline.BeginWait();
         var count = await inner.ReadAsync(buffer, cancellationToken);
-        deadline.CancelAfter(System.Threading.Timeout.InfiniteTimeSpan);
+        deadline.EndWait();
         return count;
     }
 
