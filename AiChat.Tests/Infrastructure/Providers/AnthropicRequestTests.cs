@@ -107,6 +107,36 @@ public sealed class AnthropicRequestTests : AnthropicTestBase
     }
 
     [Test]
+    public async Task GetResponseAsync_SettingsOfTheSdkInTheEnvironment_DoNotCount()
+    {
+        (string Name, string Value)[] variables =
+        [
+            ("ANTHROPIC_API_KEY", "key-of-the-machine"), ("ANTHROPIC_AUTH_TOKEN", "token-of-the-machine"),
+            ("ANTHROPIC_BASE_URL", "http://127.0.0.1:1"), ("ANTHROPIC_CUSTOM_HEADERS", "X-Machine: yes"),
+        ];
+        var before = variables.Select(v => (v.Name, Value: Environment.GetEnvironmentVariable(v.Name))).ToList();
+        var settings = Settings();
+        settings.ApiKey = null;
+        try
+        {
+            foreach (var (name, value) in variables)
+                Environment.SetEnvironmentVariable(name, value);
+
+            await Client(settings).GetResponseAsync("Hello");
+        }
+        finally
+        {
+            foreach (var (name, value) in before)
+                Environment.SetEnvironmentVariable(name, value);
+        }
+
+        Assert.That(Llm.Requests.Single().Headers.Keys, Is.EquivalentTo(new[]
+        {
+            "Content-Length", "Content-Type", "Host", "User-Agent", "anthropic-version",
+        }));
+    }
+
+    [Test]
     public async Task GetResponseAsync_BaseUrlWithPathAndSlash_KeepsThePath()
     {
         var settings = Settings();
