@@ -56,7 +56,7 @@ public sealed class SeedExamplesTests : ApiTestBase
             Assert.That(reply.ContentType, Is.EqualTo("application/json"));
             Assert.That(reply.Json.Text("chat_id"), Is.EqualTo(chatId));
             Assert.That(reply.Masked, Is.EqualTo("""
-                {"reply":"This is AiChat's offline backend: no model is connected, so nobody thought about this. I was sent 1 message (about 8 tokens); the newest says: \"Hello, AI!\". Set GROQ_API_KEY or OPENAI_API_KEY for a real answer.","chat_id":"<uuid>","message_id":"<uuid>","user_message_id":"<uuid>","run_id":"<uuid>","model":"offline","provider":"offline","usage":{"input_tokens":8,"output_tokens":70,"estimated":false},"finish_reason":"stop","created_at":"<instant>"}
+                {"reply":"This is AiChat's offline backend: no model is connected, so nobody thought about this. I was sent 1 message (about 8 tokens); the newest says: \"Hello, AI!\". Set ANTHROPIC_API_KEY or GROQ_API_KEY or OPENAI_API_KEY for a real answer.","chat_id":"<uuid>","message_id":"<uuid>","user_message_id":"<uuid>","run_id":"<uuid>","model":"offline","provider":"offline","usage":{"input_tokens":8,"output_tokens":77,"estimated":false},"finish_reason":"stop","created_at":"<instant>"}
                 """));
         });
     }

@@ -26,6 +26,7 @@ public sealed partial class DocumentedServer : IAsyncDisposable
         start.Environment["DATABASE_URL"] = "sqlite:///./openapi.db";
         start.Environment.Remove("GROQ_API_KEY");
         start.Environment.Remove("OPENAI_API_KEY");
+        start.Environment.Remove("ANTHROPIC_API_KEY");
         process = new Process { StartInfo = start, EnableRaisingEvents = true };
         process.OutputDataReceived += (_, line) => Read(line.Data);
         process.ErrorDataReceived += (_, line) => Read(line.Data);

@@ -21,7 +21,7 @@ public sealed class StartupTests
 
         Assert.That(answer.GetProperty("provider").GetString(), Is.EqualTo("offline"));
         Assert.That(File.Exists(folder.File("ai_chat.db")), Is.True);
-        Assert.That(server.Output, Has.Some.Contains("Set GROQ_API_KEY or OPENAI_API_KEY"));
+        Assert.That(server.Output, Has.Some.Contains("Set GROQ_API_KEY or OPENAI_API_KEY or ANTHROPIC_API_KEY"));
     }
 
     [Test]

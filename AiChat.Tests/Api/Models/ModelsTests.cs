@@ -17,7 +17,7 @@ public sealed class ModelsTests : ApiTestBase
             Assert.That(reply.Json.EnumerateObject().Select(p => p.Name), Is.EqualTo(new[] { "models" }));
             Assert.That(reply.Json.GetProperty("models").Texts("name"), Is.EqualTo(new[] { "fast", "smart" }));
             Assert.That(reply.Json.GetProperty("models")[0].GetRawText(), Is.EqualTo(
-                """{"name":"fast","provider":"offline","model":"offline","candidates":[{"provider":"groq","model":"openai/gpt-oss-20b","context_window":131072,"usable":false,"missing_setting":"GROQ_API_KEY","active":false},{"provider":"openai","model":"gpt-4.1-mini","context_window":1047576,"usable":false,"missing_setting":"OPENAI_API_KEY","active":false},{"provider":"offline","model":"offline","context_window":131072,"usable":true,"missing_setting":null,"active":true}]}"""));
+                """{"name":"fast","provider":"offline","model":"offline","candidates":[{"provider":"groq","model":"openai/gpt-oss-20b","context_window":131072,"usable":false,"missing_setting":"GROQ_API_KEY","active":false},{"provider":"openai","model":"gpt-4.1-mini","context_window":1047576,"usable":false,"missing_setting":"OPENAI_API_KEY","active":false},{"provider":"anthropic","model":"claude-haiku-4-5","context_window":200000,"usable":false,"missing_setting":"ANTHROPIC_API_KEY","active":false},{"provider":"offline","model":"offline","context_window":131072,"usable":true,"missing_setting":null,"active":true}]}"""));
         });
     }
 
@@ -29,7 +29,7 @@ public sealed class ModelsTests : ApiTestBase
         var reply = await App.GetAsync("/models");
 
         Assert.That(reply.Json.GetProperty("models")[1].GetRawText(), Is.EqualTo(
-            """{"name":"smart","provider":"groq","model":"openai/gpt-oss-120b","candidates":[{"provider":"groq","model":"openai/gpt-oss-120b","context_window":131072,"usable":true,"missing_setting":null,"active":true},{"provider":"openai","model":"gpt-4.1","context_window":1047576,"usable":false,"missing_setting":"OPENAI_API_KEY","active":false}]}"""));
+            """{"name":"smart","provider":"groq","model":"openai/gpt-oss-120b","candidates":[{"provider":"groq","model":"openai/gpt-oss-120b","context_window":131072,"usable":true,"missing_setting":null,"active":true},{"provider":"openai","model":"gpt-4.1","context_window":1047576,"usable":false,"missing_setting":"OPENAI_API_KEY","active":false},{"provider":"anthropic","model":"claude-sonnet-4-5","context_window":200000,"usable":false,"missing_setting":"ANTHROPIC_API_KEY","active":false}]}"""));
     }
 
     [Test]

@@ -293,7 +293,7 @@ public sealed class RetryTests : ApiTestBase
         Assert.Multiple(() =>
         {
             Assert.That(run.Masked, Is.EqualTo("""
-                {"id":"<uuid>","chat_id":"<uuid>","user_message_id":"<uuid>","message_id":"<uuid>","status":"completed","alias":"fast","model":"openai/gpt-oss-20b","provider":"groq","usage":{"input_tokens":11,"output_tokens":7,"estimated":false},"finish_reason":"stop","attempts":[{"attempt":1,"status":"completed","model":"openai/gpt-oss-20b","provider":"groq","usage":{"input_tokens":11,"output_tokens":7,"estimated":false},"reply":"echo: Hello","started_at":"<instant>","first_token_at":"<instant>","completed_at":"<instant>"}],"created_at":"<instant>","started_at":"<instant>","first_token_at":"<instant>","completed_at":"<instant>"}
+                {"id":"<uuid>","chat_id":"<uuid>","user_message_id":"<uuid>","message_id":"<uuid>","status":"completed","alias":"fast","model":"openai/gpt-oss-20b","provider":"groq","usage":{"input_tokens":11,"output_tokens":7,"estimated":false},"cost":0.000002925,"finish_reason":"stop","attempts":[{"attempt":1,"status":"completed","model":"openai/gpt-oss-20b","provider":"groq","usage":{"input_tokens":11,"output_tokens":7,"estimated":false},"cost":0.000002925,"reply":"echo: Hello","started_at":"<instant>","first_token_at":"<instant>","completed_at":"<instant>"}],"created_at":"<instant>","started_at":"<instant>","first_token_at":"<instant>","completed_at":"<instant>"}
                 """));
             Assert.That(new[] { "created_at", "started_at", "first_token_at", "completed_at" }.Select(n => run.Json.GetProperty(n).GetDateTimeOffset()), Is.Ordered);
             Assert.That(run.Json.Text("completed_at"), Is.EqualTo(sent.Json.Text("created_at")));
