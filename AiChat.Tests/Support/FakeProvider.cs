@@ -138,7 +138,7 @@ public sealed class FakeProvider : IAsyncDisposable
 
         public async Task SendAsync()
         {
-            if (call.Request.Path != Format.Path)
+            if (!call.Request.Path.EndsWith(Format.Path, StringComparison.Ordinal))
                 await LlmReplies.Status(404, $"Nothing answers at {call.Request.Path}.")(call);
             else if (script is FakeScript.RateLimited or FakeScript.Broken or FakeScript.RetiredModel or FakeScript.WrongKey)
                 await FailAsync();

@@ -12,7 +12,7 @@ public abstract class WireFormat
     /// <summary>The provider's <c>Kind</c> in the configuration.</summary>
     public abstract string Kind { get; }
 
-    /// <summary>Where requests go.</summary>
+    /// <summary>What the path of a request ends with.</summary>
     public abstract string Path { get; }
 
     /// <summary>What a streamed answer begins with; <paramref name="usage"/> is left out when it is null.</summary>
