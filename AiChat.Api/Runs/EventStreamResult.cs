@@ -19,13 +19,13 @@ internal sealed class EventStreamResult(RunHandle run, long after, CancellationT
     public const string ContentType = "text/event-stream";
 
     /// <summary>Whether the client wants events, and says so in the way browsers do.</summary>
-    /// <remarks>One that takes JSON as gladly gets JSON (RFC 9110, section 12.5.1).</remarks>
+    /// <remarks>Weighed against JSON by their qualities (RFC 9110, section 12.5.1); whoever takes both as gladly gets events.</remarks>
     public static bool IsAskedFor(HttpRequest request)
     {
         if (request.Headers.Accept.Count == 0 || !MediaTypeHeaderValue.TryParseList(request.Headers.Accept, out var accepted))
             return false;
         var events = GetQuality(accepted, ContentType);
-        return events > 0 && events > GetQuality(accepted, "application/json");
+        return events > 0 && events >= GetQuality(accepted, "application/json");
     }
 
     private static double GetQuality(IList<MediaTypeHeaderValue> accepted, string mediaType) =>

@@ -32,6 +32,35 @@ public sealed class FollowTests : ApiTestBase
         });
     }
 
+    /// <summary>A client that heard nothing at all would take the connection for dead.</summary>
+    [Test]
+    public async Task Follow_NothingToReplay_AnswersAtOnce()
+    {
+        StartApp(services => services.AddSingleton<TimeProvider>(time));
+        chatId = await App.CreateChatAsync();
+        Llm.Enqueue(LlmReplies.PausingStream("One, ", "two."));
+        await using var stream = await App.StreamAsync(chatId, "Count");
+        var seen = await stream.ReadTextAsync("One, ".Length);
+
+        // The clock of the application stands still: no interval of silence can end.
+        await using var follower = await App.FollowAsync(seen[0].RunId, seen[^1].Id);
+
+        Llm.Release();
+        Assert.That(StreamEvent.Join(await follower.ReadToEndAsync(), "One, "), Is.EqualTo("One, two."));
+    }
+
+    [Test]
+    public async Task Follow_EmptyHeader_LeavesItToTheQuery()
+    {
+        await StartAsync();
+        var (runId, events) = await RunAsync();
+
+        await using var follower = await EventStream.GetAsync(
+            App.Client, $"/runs/{runId}/events?user_id=alice&after={events[^2].Sequence}", ("Last-Event-ID", ""));
+
+        Assert.That((await follower.ReadToEndAsync()).Select(e => e.Id), Is.EqualTo(new[] { events[^1].Id }));
+    }
+
     [Test]
     public async Task Follow_RunHasEnded_ShowsAllOfIt()
     {

@@ -91,6 +91,8 @@ public sealed class StreamTests : ApiTestBase
         Assert.That((reply.Status, reply.ContentType), Is.EqualTo((200, "text/event-stream")));
     }
 
+    [TestCase(null, "application/json, text/event-stream;q=0")]
+    [TestCase(null, "application/json, text/event-stream;q=0.5")]
     [TestCase("false", "text/event-stream")]
     [TestCase("\"false\"", "text/event-stream")]
     [TestCase("false", null)]
