@@ -1,3 +1,4 @@
+using AiChat.Core.Budgets;
 using AiChat.Core.Chats;
 using AiChat.Core.Memory;
 using AiChat.Core.Models;
@@ -19,12 +20,15 @@ public static class ChatCoreSetup
         services.AddOptions<RunOptions>().BindConfiguration(RunOptions.Section).ValidateOnStart();
         services.AddOptions<MemoryOptions>().BindConfiguration(MemoryOptions.Section).ValidateOnStart();
         services.AddOptions<ModelsOptions>().Configure<IConfiguration>((o, c) => o.Bind(c.GetSection(ModelsOptions.Section))).ValidateOnStart();
+        services.AddOptions<BudgetOptions>().Configure<IConfiguration>((o, c) => o.Bind(c.GetSection(BudgetOptions.Section))).ValidateOnStart();
         services.AddSingleton<IValidateOptions<RunOptions>, RunOptionsValidator>();
         services.AddSingleton<IValidateOptions<MemoryOptions>, MemoryOptionsValidator>();
         services.AddSingleton<IValidateOptions<ModelsOptions>, ModelsOptionsValidator>();
+        services.AddSingleton<IValidateOptions<BudgetOptions>>(provider => new BudgetOptionsValidator(() => GetUnvalidatedModels(provider).Aliases.Keys));
 
         services.AddSingleton<ModelRegistry>();
         services.AddSingleton<ContextBuilder>();
+        services.AddSingleton<BudgetPolicy>();
         services.AddSingleton<ChatService>();
         services.AddSingleton<RunService>();
         services.AddSingleton<RunGenerator>();
@@ -36,4 +40,13 @@ public static class ChatCoreSetup
         services.AddHostedService<RunRecovery>();
         return services;
     }
+
+    /// <summary>
+    /// The validator of the budgets asks for the aliases. Validated options would throw there, and the problems of the models would be
+    /// reported twice, those of the budgets not at all.
+    /// </summary>
+    private static ModelsOptions GetUnvalidatedModels(IServiceProvider services) =>
+        new OptionsFactory<ModelsOptions>(
+            services.GetServices<IConfigureOptions<ModelsOptions>>(),
+            services.GetServices<IPostConfigureOptions<ModelsOptions>>()).Create(Options.DefaultName);
 }

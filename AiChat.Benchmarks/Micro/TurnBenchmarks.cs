@@ -1,3 +1,4 @@
+using AiChat.Core.Budgets;
 using AiChat.Core.Memory;
 using AiChat.Core.Models;
 using AiChat.Core.Runs;
@@ -36,7 +37,8 @@ public class TurnBenchmarks
         executor = new RunExecutor(runs, generator, options, new EndlessLifetime(), TimeProvider.System, NullLogger<RunExecutor>.Instance);
         service = new RunService(
             new ChatRepository(database.Sqlite), runs, new IdempotencyRepository(database.Sqlite),
-            new ModelRegistry([new InstantProvider()], Options.Create(models), TimeProvider.System), context, executor, options, TimeProvider.System);
+            new ModelRegistry([new InstantProvider()], Options.Create(models), TimeProvider.System), context,
+            new BudgetPolicy(Options.Create(new BudgetOptions())), executor, options, TimeProvider.System);
     }
 
     [GlobalCleanup]

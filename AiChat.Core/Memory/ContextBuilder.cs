@@ -60,6 +60,20 @@ public sealed class ContextBuilder(IMessageRepository messages, IOptions<MemoryO
         }
     }
 
+    /// <summary>The most an answer may use, estimated: the prompt with all the history there may be, and the longest reply.</summary>
+    /// <param name="alias">The models that may answer.</param>
+    /// <param name="message">The message to answer.</param>
+    /// <param name="systemPrompt">The system prompt; null when there is none.</param>
+    /// <param name="maxTokens">The longest answer asked for; null for the configured reserve.</param>
+    /// <param name="hasHistory">Whether the chat has earlier messages.</param>
+    public TokenUsage EstimateMost(ModelAlias alias, string message, string? systemPrompt, int? maxTokens, bool hasHistory)
+    {
+        var fixedTokens = CountFixed(message, systemPrompt);
+        var historyTokens = hasHistory ? Math.Min(options.Value.HistoryTokens, GetBudget(alias, message, systemPrompt, maxTokens) - fixedTokens) : 0;
+        return new TokenUsage(
+            fixedTokens + Math.Max(0, historyTokens), maxTokens ?? alias.MaxOutputTokens ?? options.Value.ReservedForAnswer, IsEstimated: true);
+    }
+
     public async Task<Prompt> BuildAsync(PromptRequest request, CancellationToken cancellationToken)
     {
         var systemTokens = request.SystemPrompt is null ? 0 : TokenEstimator.CountMessage(request.SystemPrompt);

@@ -49,6 +49,9 @@ public sealed record NewRun
     /// <summary>The key the client sent with the message; null when it sent none.</summary>
     public Idempotency.IdempotencyKey? Key { get; init; }
 
+    /// <summary>What it takes from budgets; null when none applies.</summary>
+    public Budgets.BudgetClaims? Claims { get; init; }
+
     public required DateTimeOffset CreatedAt { get; init; }
 }
 

@@ -1,3 +1,5 @@
+using AiChat.Core.Budgets;
+
 namespace AiChat.Core.Runs;
 
 /// <summary>When a run may enter a chat.</summary>
@@ -10,7 +12,11 @@ public abstract record RunAdmission
     /// <summary>It is stored.</summary>
     /// <param name="UserSequence">Sequence of the user's message; the assistant's message follows it.</param>
     /// <param name="BusyWith">The run whose end it has to wait for; null when its turn is now.</param>
-    public sealed record Accepted(int UserSequence, string? BusyWith) : RunAdmission;
+    public sealed record Accepted(int UserSequence, string? BusyWith) : RunAdmission
+    {
+        /// <summary>What is left of every budget that applies to it.</summary>
+        public IReadOnlyList<BudgetState> Budgets { get; init; } = [];
+    }
 
     /// <summary>The user has no such chat; nothing is stored.</summary>
     public sealed record NoSuchChat : RunAdmission;
@@ -20,6 +26,11 @@ public abstract record RunAdmission
 
     /// <summary>The key belongs to an earlier request; nothing is stored.</summary>
     public sealed record KeyTaken(Idempotency.KeyedRequest Earlier) : RunAdmission;
+
+    /// <summary>It would use more than a budget has left; nothing is stored.</summary>
+    /// <param name="Exceeded">The limit it would break.</param>
+    /// <param name="Budgets">Every limit that applies.</param>
+    public sealed record OverBudget(BudgetState Exceeded, IReadOnlyList<BudgetState> Budgets) : RunAdmission;
 
     /// <summary>The run to try again has not failed, or is being tried again already; nothing is stored.</summary>
     public sealed record NotRetryable : RunAdmission;

@@ -1,3 +1,4 @@
+using AiChat.Core.Budgets;
 using AiChat.Core.Idempotency;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -5,10 +6,10 @@ using Microsoft.Extensions.Options;
 
 namespace AiChat.Core.Runs;
 
-/// <summary>Removes what is kept for a time only: logs of finished runs and idempotency keys.</summary>
+/// <summary>Removes what is kept for a time only: logs of finished runs, idempotency keys and windows of budgets.</summary>
 public sealed partial class RunCleaner(
-    IRunRepository runs, IIdempotencyRepository keys, IOptions<RunOptions> options, TimeProvider time, ILogger<RunCleaner> logger)
-    : BackgroundService
+    IRunRepository runs, IIdempotencyRepository keys, IBudgetRepository budgets, IOptions<RunOptions> options, TimeProvider time,
+    ILogger<RunCleaner> logger) : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMinutes(10);
 
@@ -38,6 +39,8 @@ public sealed partial class RunCleaner(
                 cancellationToken.ThrowIfCancellationRequested();
             while (await keys.DeleteExpiredAsync(now - options.Value.IdempotencyRetention, BatchSize, cancellationToken) > 0)
                 cancellationToken.ThrowIfCancellationRequested();
+            while (await budgets.DeleteExpiredAsync(now, BatchSize, cancellationToken) > 0)
+                cancellationToken.ThrowIfCancellationRequested();
         }
         catch (Exception failure) when (failure is not OperationCanceledException)
         {
@@ -45,6 +48,6 @@ public sealed partial class RunCleaner(
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Old logs and keys could not be removed; it is tried again later")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Old logs, keys and budgets could not be removed; it is tried again later")]
     private partial void LogCleanFailed(Exception failure);
 }

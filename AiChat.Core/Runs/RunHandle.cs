@@ -1,3 +1,5 @@
+using AiChat.Core.Budgets;
+
 namespace AiChat.Core.Runs;
 
 /// <summary>A run to wait for or to follow, whether it goes on or has ended long ago.</summary>
@@ -10,6 +12,9 @@ public sealed class RunHandle
         (RunId, log, Completion, IsReplay) = (run.Run.Id, run.Log, run.Completion, isReplay);
     }
 
+    internal RunHandle(ActiveRun run, RunAdmission.Accepted accepted)
+        : this(run) => Budgets = accepted.Budgets;
+
     internal RunHandle(string runId, RunLog log, RunResult result, bool isReplay)
     {
         (RunId, this.log, Completion, IsReplay) = (runId, log, Task.FromResult(result), isReplay);
@@ -19,6 +24,9 @@ public sealed class RunHandle
 
     /// <summary>Whether the request that asked for it had been accepted before, under the same key.</summary>
     public bool IsReplay { get; }
+
+    /// <summary>What is left of every budget that applies to it; empty for a run that was not accepted by this very request.</summary>
+    public IReadOnlyList<BudgetState> Budgets { get; } = [];
 
     /// <inheritdoc cref="ActiveRun.Completion"/>
     public Task<RunResult> Completion { get; }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using AiChat.Core.Budgets;
 using AiChat.Core.Chats;
 using AiChat.Core.Errors;
 using AiChat.Core.Idempotency;
@@ -10,8 +11,8 @@ namespace AiChat.Core.Runs;
 
 /// <summary>Takes messages and gets them answered. Every way into a chat leads through here.</summary>
 public sealed class RunService(
-    IChatRepository chats, IRunRepository runs, IIdempotencyRepository keys, ModelRegistry models, ContextBuilder context, RunExecutor executor,
-    IOptions<RunOptions> options, TimeProvider time)
+    IChatRepository chats, IRunRepository runs, IIdempotencyRepository keys, ModelRegistry models, ContextBuilder context, BudgetPolicy budgets,
+    RunExecutor executor, IOptions<RunOptions> options, TimeProvider time)
 {
     /// <summary>How often a run is looked for that is tried again and ends meanwhile.</summary>
     private const int MostLooks = 3;
@@ -24,6 +25,7 @@ public sealed class RunService(
     /// </summary>
     /// <exception cref="InvalidRequestException"><c>unknown_model</c>, <c>message_too_long</c>, <c>idempotency_key_reused</c>; nothing was stored.</exception>
     /// <exception cref="ConflictException"><c>chat_busy</c>; nothing was stored.</exception>
+    /// <exception cref="BudgetExceededException">Nothing was stored.</exception>
     /// <exception cref="UnavailableException">The server or the database takes no messages now.</exception>
     public async Task<RunHandle?> StartAsync(SendCommand command, CancellationToken cancellationToken)
     {
@@ -45,7 +47,12 @@ public sealed class RunService(
         var alias = models.Get(command.Model ?? chat.Model ?? ModelsOptions.DefaultAlias);
         context.RequireFit(alias, command.Message, chat.SystemPrompt ?? alias.SystemPrompt, command.MaxTokens);
 
-        var newRun = ToNewRun(command, chat, isNewChat, alias.Name, now) with { Key = key, Admission = ToRule(command.OnBusy) };
+        var newRun = ToNewRun(command, chat, isNewChat, alias.Name, now) with
+        {
+            Key = key,
+            Admission = ToRule(command.OnBusy),
+            Claims = Claim(command.UserId, alias, command.Message, chat.SystemPrompt, command.MaxTokens, hasHistory: chat.MessageCount > 0, now),
+        };
         var run = new ActiveRun(newRun, chat.SystemPrompt, alias, new RunLog(ToStarted(newRun, alias.Active), time), time);
         executor.TryRegister(run);
         // Not cancellable: a client that goes away now must not leave half a turn.
@@ -94,6 +101,8 @@ public sealed class RunService(
             FirstSequence = lastSequence + 1,
             Admission = ToRule(command.OnBusy),
             Key = key,
+            Claims = Claim(
+                command.UserId, alias, question.Message, question.SystemPrompt, stored.MaxTokens, hasHistory: stored.UserSequence > 1, now),
             Now = now,
         };
         var started = (stored with { Attempt = retry.Attempt, FirstSequence = retry.FirstSequence }).ToStarted(alias.Active.Provider, alias.Active.Model);
@@ -179,18 +188,20 @@ public sealed class RunService(
         {
             case RunAdmission.Accepted { BusyWith: null } accepted:
                 // Before it begins: it may end at once.
-                var handle = new RunHandle(run);
+                var handle = new RunHandle(run, accepted);
                 executor.Begin(run, accepted.UserSequence);
                 return handle;
             case RunAdmission.Accepted accepted:
                 executor.Queue(run, accepted.UserSequence);
                 if (onBusy == OnBusy.Interrupt)
                     executor.Find(accepted.BusyWith)?.Stop(RunStopReason.Cancelled);
-                return new RunHandle(run);
+                return new RunHandle(run, accepted);
             case RunAdmission.Busy busy:
                 throw new ConflictException(ConflictException.ChatBusy, Describe(onBusy), busy.RunId, BusyRetryAfter);
             case RunAdmission.KeyTaken taken:
                 return await ReplayAsync(key!, taken.Earlier, cancellationToken);
+            case RunAdmission.OverBudget over:
+                throw new BudgetExceededException(over.Exceeded, over.Budgets);
             case RunAdmission.NotRetryable:
                 throw NotRetryable(run.Run.Id);
             default:
@@ -239,6 +250,12 @@ public sealed class RunService(
         var log = RunLog.Restore(started, time, stored.Reply, stored.Seams, result, isCondensed);
         return new RunHandle(stored.Id, log, result, isReplay);
     }
+
+    private BudgetClaims? Claim(
+        string userId, ModelAlias alias, string message, string? systemPrompt, int? maxTokens, bool hasHistory, DateTimeOffset now) =>
+        budgets.GetWindows(userId, alias.Name, now) is { Count: > 0 } windows
+            ? BudgetPolicy.ToClaims(windows, alias, context.EstimateMost(alias, message, systemPrompt ?? alias.SystemPrompt, maxTokens, hasHistory))
+            : null;
 
     private string Describe(OnBusy onBusy) => onBusy == OnBusy.Reject
         ? ConflictException.ChatBusyMessage

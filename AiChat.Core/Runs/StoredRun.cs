@@ -116,6 +116,9 @@ public sealed record RunRetry
 
     public Idempotency.IdempotencyKey? Key { get; init; }
 
+    /// <inheritdoc cref="NewRun.Claims"/>
+    public Budgets.BudgetClaims? Claims { get; init; }
+
     public required DateTimeOffset Now { get; init; }
 }
 

@@ -1,10 +1,14 @@
+using AiChat.Core.Budgets;
 using AiChat.Core.Chats;
 using AiChat.Core.Idempotency;
 using AiChat.Core.Runs;
+using AiChat.Core.Usage;
+using AiChat.Infrastructure.Budgets;
 using AiChat.Infrastructure.Chats;
 using AiChat.Infrastructure.Idempotency;
 using AiChat.Infrastructure.Persistence.Sqlite;
 using AiChat.Infrastructure.Runs;
+using AiChat.Infrastructure.Usage;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
@@ -25,6 +29,8 @@ public static class PersistenceSetup
         services.AddSingleton<IMessageRepository, MessageRepository>();
         services.AddSingleton<IRunRepository, RunRepository>();
         services.AddSingleton<IIdempotencyRepository, IdempotencyRepository>();
+        services.AddSingleton<IBudgetRepository, BudgetRepository>();
+        services.AddSingleton<IUsageRepository, UsageRepository>();
         return services;
     }
 }

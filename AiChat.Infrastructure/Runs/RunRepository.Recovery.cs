@@ -2,6 +2,7 @@ using System.Data.Common;
 using System.Text;
 using AiChat.Core.Memory;
 using AiChat.Core.Runs;
+using AiChat.Infrastructure.Budgets;
 using AiChat.Infrastructure.Chats;
 using AiChat.Infrastructure.Persistence;
 using Dapper;
@@ -62,8 +63,10 @@ public sealed partial class RunRepository
                 Now = now,
             }));
             await connection.ExecuteAsync(Statement.Of(DeleteTextSql, new { RunId = run.Id }));
+            await BudgetRepository.SettleAsync(connection, run.Id);
         }
 
+        await BudgetRepository.SettleOrphanedAsync(connection);
         return unfinished.Count;
     });
 
@@ -87,6 +90,7 @@ public sealed partial class RunRepository
     public Task<IReadOnlyList<InterruptedRun>> ContinueUnfinishedAsync(DateTimeOffset now, CancellationToken cancellationToken) =>
         database.WriteAsync(async connection =>
         {
+            await BudgetRepository.SettleOrphanedAsync(connection);
             var interrupted = new List<InterruptedRun>();
             foreach (var run in (await connection.QueryAsync<UnfinishedRow>(Statement.Of(UnfinishedSql))).AsList())
                 interrupted.Add(run.Status == StoredNames.InProgress ? await ContinueAsync(connection, run, now) : run.ToInterrupted(run.Attempt, "", []));

@@ -1,9 +1,11 @@
 using System.Data.Common;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using AiChat.Core.Budgets;
 using AiChat.Core.Idempotency;
 using AiChat.Core.Memory;
 using AiChat.Core.Runs;
+using AiChat.Infrastructure.Budgets;
 using AiChat.Infrastructure.Chats;
 using AiChat.Infrastructure.Idempotency;
 using AiChat.Infrastructure.Persistence;
@@ -43,10 +45,14 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
           @CreatedAt, @StartedAt)
         """;
 
-    public Task<RunAdmission> StartAsync(NewRun run, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
+    public Task<RunAdmission> StartAsync(NewRun run, CancellationToken cancellationToken) => database.WriteAsync<RunAdmission>(async connection =>
     {
         if (run.Key is not null && await IdempotencyRepository.ClaimAsync(connection, run.Key, run.Id, run.CreatedAt) is { } earlier)
             return new RunAdmission.KeyTaken(earlier);
+
+        var budget = await BudgetRepository.DecideAsync(connection, run.Claims);
+        if (budget.Exceeded is not null)
+            return await RefuseAsync(connection, budget.Exceeded, budget.States, run.Key);
 
         if (run.NewChat is not null)
         {
@@ -84,7 +90,8 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
             run.CreatedAt,
             StartedAt = accepted.BusyWith is null ? run.CreatedAt : default(DateTimeOffset?),
         }));
-        return (RunAdmission)accepted;
+        await BudgetRepository.ReserveAsync(connection, run.Claims, run.Id, firstAttempt: 1);
+        return accepted with { Budgets = budget.States };
     });
 
     private const string KeepReplySql = """
@@ -110,10 +117,14 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
 
     private const string DeleteEventsSql = "delete from run_events where run_id = @RunId";
 
-    public Task<RunAdmission> RetryAsync(RunRetry retry, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
+    public Task<RunAdmission> RetryAsync(RunRetry retry, CancellationToken cancellationToken) => database.WriteAsync<RunAdmission>(async connection =>
     {
         if (retry.Key is not null && await IdempotencyRepository.ClaimAsync(connection, retry.Key, retry.RunId, retry.Now) is { } earlier)
             return new RunAdmission.KeyTaken(earlier);
+
+        var budget = await BudgetRepository.DecideAsync(connection, retry.Claims);
+        if (budget.Exceeded is not null)
+            return await RefuseAsync(connection, budget.Exceeded, budget.States, retry.Key);
 
         var chat = new ChatEntry(retry.RunId, retry.ChatId, retry.UserId, NewMessages: 0, retry.Admission.MostUnfinished, retry.Now);
         if (await connection.ExecuteAsync(Statement.Of(KeepReplySql, retry)) == 0)
@@ -139,7 +150,8 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
         }));
         await connection.ExecuteAsync(Statement.Of(RestartMessageSql, new { retry.ChatId, UserSequence = userSequence, retry.Now }));
         await connection.ExecuteAsync(Statement.Of(DeleteEventsSql, new { retry.RunId }));
-        return (RunAdmission)ToAccepted(entered, retry.RunId, userSequence);
+        await BudgetRepository.ReserveAsync(connection, retry.Claims, retry.RunId, retry.Attempt);
+        return ToAccepted(entered, retry.RunId, userSequence) with { Budgets = budget.States };
     });
 
     private const string ForgetReplySql = "delete from run_replies where run_id = @RunId and attempt = @Attempt";
@@ -185,6 +197,7 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
           last_sequence = @LastSequence,
           completed_at = @CompletedAt
         where id = @RunId and completed_at is null
+        returning exists (select 1 from budget_reservations r where r.run_id = runs.id)
         """;
 
     private const string ExistsSql = "select count(*) from runs where id = @RunId";
@@ -219,7 +232,10 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
         // First, and whatever becomes of the rest: it was paid for, even when its chat is gone.
         foreach (var attempt in result.Attempts)
             await Ledger.StoreAsync(connection, attempt.ToEntry(result.RunId, result.ChatId, result.UserId, result.Alias));
-        if (await connection.ExecuteAsync(Statement.Of(FinishRunSql, ToFinishParameters(result))) == 0)
+        var hasReservations = await connection.ExecuteScalarAsync<bool?>(Statement.Of(FinishRunSql, ToFinishParameters(result)));
+        if (hasReservations != false)
+            await BudgetRepository.SettleAsync(connection, result.RunId);
+        if (hasReservations is null)
             return new FinishedRun(IsChatThere: await connection.ExecuteScalarAsync<int>(Statement.Of(ExistsSql, new { result.RunId })) > 0, Next: null);
 
         await connection.ExecuteAsync(Statement.Of(FinishMessageSql, new
@@ -313,6 +329,13 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
         await ReleaseAsync(connection, key);
         var activeRunId = await connection.QuerySingleOrDefaultAsync<string?>(Statement.Of(GetActiveRunSql, new { entry.ChatId, entry.UserId }));
         return activeRunId is null ? new RunAdmission.NoSuchChat() : new RunAdmission.Busy(activeRunId);
+    }
+
+    private static async Task<RunAdmission> RefuseAsync(
+        DbConnection connection, BudgetState exceeded, IReadOnlyList<BudgetState> states, IdempotencyKey? key)
+    {
+        await ReleaseAsync(connection, key);
+        return new RunAdmission.OverBudget(exceeded, states);
     }
 
     private static Task ReleaseAsync(DbConnection connection, IdempotencyKey? key) =>

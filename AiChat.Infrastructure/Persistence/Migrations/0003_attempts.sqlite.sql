@@ -59,8 +59,6 @@ where completed_at is not null and provider is not null and model is not null an
 
 drop table run_attempts;
 
--- What was taken from the budgets for it and is not settled yet, as JSON.
-alter table runs add column reserved text;
 -- What its attempts cost together; null where a price was not known.
 alter table runs add column cost bigint;
 
@@ -80,4 +78,18 @@ create table budget_windows (
 ) without rowid;
 
 -- For removing those that are over.
-create index budget_windows_by_age on budget_windows (starts_at);
+create index budget_windows_by_age on budget_windows (period, starts_at);
+
+-- What was taken from windows for runs that have not ended, settled with them; also when their chats are gone by then.
+create table budget_reservations (
+  run_id text not null,
+  scope text not null,
+  subject text not null,
+  period text not null,
+  starts_at bigint not null,
+  -- The attempt that began with it; those before it were settled.
+  first_attempt integer not null,
+  tokens bigint not null,
+  cost bigint not null,
+  primary key (run_id, scope, subject, period)
+) without rowid;

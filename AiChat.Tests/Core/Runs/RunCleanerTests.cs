@@ -1,4 +1,5 @@
 using System.Threading.Channels;
+using AiChat.Core.Budgets;
 using AiChat.Core.Errors;
 using AiChat.Core.Runs;
 using Microsoft.Extensions.Logging;
@@ -16,6 +17,7 @@ public sealed class RunCleanerTests : RunTestBase
     private Channel<(string What, DateTimeOffset Before, int Limit)> calls = null!;
     private Queue<int> logs = null!;
     private Queue<int> keys = null!;
+    private Queue<int> windows = null!;
 
     [SetUp]
     public void SetUp()
@@ -23,13 +25,16 @@ public sealed class RunCleanerTests : RunTestBase
         Settings.Retention = TimeSpan.FromDays(7);
         Settings.IdempotencyRetention = TimeSpan.FromHours(24);
         calls = Channel.CreateUnbounded<(string, DateTimeOffset, int)>();
-        (logs, keys) = (new Queue<int>(), new Queue<int>());
+        (logs, keys, windows) = (new Queue<int>(), new Queue<int>(), new Queue<int>());
+        var budgets = new Mock<IBudgetRepository>(MockBehavior.Strict);
+        budgets.Setup(b => b.DeleteExpiredAsync(It.IsAny<DateTimeOffset>(), It.IsAny<int>(), It.IsAny<CancellationToken>()))
+            .ReturnsAsync((DateTimeOffset now, int limit, CancellationToken _) => Delete("windows", now, limit, windows));
         Runs.Setup(r => r.DeleteLogsAsync(It.IsAny<DateTimeOffset>(), It.IsAny<int>(), It.IsAny<CancellationToken>()))
             .ReturnsAsync((DateTimeOffset before, int limit, CancellationToken _) => Delete("logs", before, limit, logs));
         Keys.Setup(k => k.DeleteExpiredAsync(It.IsAny<DateTimeOffset>(), It.IsAny<int>(), It.IsAny<CancellationToken>()))
             .ReturnsAsync((DateTimeOffset before, int limit, CancellationToken _) => Delete("keys", before, limit, keys));
         loggers = new LoggerFactory([Log]);
-        cleaner = new RunCleaner(Runs.Object, Keys.Object, Options.Create(Settings), Time, loggers.CreateLogger<RunCleaner>());
+        cleaner = new RunCleaner(Runs.Object, Keys.Object, budgets.Object, Options.Create(Settings), Time, loggers.CreateLogger<RunCleaner>());
     }
 
     [TearDown]
@@ -41,15 +46,17 @@ public sealed class RunCleanerTests : RunTestBase
     }
 
     [Test]
-    public async Task ExecuteAsync_Interval_RemovesLogsAndKeysOfTheirAge()
+    public async Task ExecuteAsync_Interval_RemovesLogsKeysAndBudgetsOfTheirAge()
     {
         await cleaner.StartAsync(None);
 
         var logs = await NextCallAsync();
         var keys = await NextCallAsync();
+        var windows = await NextCallAsync();
 
-        Assert.That((logs.What, keys.What), Is.EqualTo(("logs", "keys")));
+        Assert.That((logs.What, keys.What, windows.What), Is.EqualTo(("logs", "keys", "windows")));
         Assert.That(logs.Before, Is.LessThanOrEqualTo(Time.GetUtcNow() - Settings.Retention));
+        Assert.That(windows.Before - logs.Before, Is.EqualTo(Settings.Retention));
         Assert.That(keys.Before - logs.Before, Is.EqualTo(Settings.Retention - Settings.IdempotencyRetention));
     }
 
@@ -66,19 +73,20 @@ public sealed class RunCleanerTests : RunTestBase
     {
         logs = new Queue<int>([500, 7]);
         keys = new Queue<int>([500, 500, 3]);
+        windows = new Queue<int>([500]);
         await cleaner.StartAsync(None);
 
         var made = new List<string>();
-        while (made.Count < 7)
+        while (made.Count < 9)
             made.Add((await NextCallAsync()).What);
 
-        Assert.That(made, Is.EqualTo(new[] { "logs", "logs", "logs", "keys", "keys", "keys", "keys" }));
+        Assert.That(made, Is.EqualTo(new[] { "logs", "logs", "logs", "keys", "keys", "keys", "keys", "windows", "windows" }));
     }
 
     [Test]
     public async Task ExecuteAsync_DatabaseFails_IsTriedAgainAtTheNextInterval()
     {
-        Log.Expect("Old logs and keys could not be removed; it is tried again later");
+        Log.Expect("Old logs, keys and budgets could not be removed; it is tried again later");
         var isFailing = true;
         Runs.Setup(r => r.DeleteLogsAsync(It.IsAny<DateTimeOffset>(), It.IsAny<int>(), It.IsAny<CancellationToken>()))
             .Returns((DateTimeOffset before, int limit, CancellationToken _) =>

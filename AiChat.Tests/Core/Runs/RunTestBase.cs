@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
+using AiChat.Core.Budgets;
 using AiChat.Core.Chats;
 using AiChat.Core.Idempotency;
 using AiChat.Core.Memory;
@@ -84,7 +85,8 @@ public abstract class RunTestBase
         var options = Options.Create(Settings);
         Generator = new RunGenerator(context, options, Time, loggers.CreateLogger<RunGenerator>());
         Executor = new RunExecutor(Runs.Object, Generator, options, Lifetime, Time, loggers.CreateLogger<RunExecutor>());
-        Service = new RunService(Chats.Object, Runs.Object, Keys.Object, Registry, context, Executor, options, Time);
+        var budgets = new BudgetPolicy(Options.Create(new BudgetOptions()));
+        Service = new RunService(Chats.Object, Runs.Object, Keys.Object, Registry, context, budgets, Executor, options, Time);
         await Executor.StartAsync(None);
     }
 

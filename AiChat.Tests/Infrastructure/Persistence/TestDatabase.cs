@@ -1,11 +1,15 @@
+using AiChat.Core.Budgets;
 using AiChat.Core.Chats;
 using AiChat.Core.Idempotency;
 using AiChat.Core.Runs;
+using AiChat.Core.Usage;
+using AiChat.Infrastructure.Budgets;
 using AiChat.Infrastructure.Chats;
 using AiChat.Infrastructure.Idempotency;
 using AiChat.Infrastructure.Persistence;
 using AiChat.Infrastructure.Persistence.Sqlite;
 using AiChat.Infrastructure.Runs;
+using AiChat.Infrastructure.Usage;
 using AiChat.Tests.Support;
 using Dapper;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -37,6 +41,13 @@ public sealed class TestDatabase : IDisposable
     public IRunRepository Runs => new RunRepository(sqlite);
 
     public IIdempotencyRepository Keys => new IdempotencyRepository(sqlite);
+
+    public IBudgetRepository Budgets => new BudgetRepository(sqlite);
+
+    /// <summary>What its titles are limited by; nothing unless a test says so.</summary>
+    public BudgetOptions Limits { get; } = new();
+
+    public IUsageRepository Usage => new UsageRepository(sqlite, new BudgetPolicy(Options.Create(Limits)));
 
     internal SqliteDatabase Sqlite => sqlite;
 
