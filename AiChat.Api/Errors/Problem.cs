@@ -1,3 +1,4 @@
+using AiChat.Core.Budgets;
 using AiChat.Core.Errors;
 using AiChat.Core.Idempotency;
 using AiChat.Core.Runs;
@@ -46,6 +47,7 @@ internal static class Problem
         [IdempotencyKey.Reused] = (StatusCodes.Status422UnprocessableEntity, "The Idempotency-Key was used for another request"),
         [RunError.ProviderPromptTooLong] = (StatusCodes.Status422UnprocessableEntity, "The message is too long for the model"),
         [RunError.ProviderRejected] = (StatusCodes.Status422UnprocessableEntity, "The model provider refused the request"),
+        [BudgetExceededException.BudgetExceeded] = (StatusCodes.Status429TooManyRequests, "A budget is used up"),
         [RunError.Internal] = (StatusCodes.Status500InternalServerError, "The server failed"),
         [RunError.ProviderUnavailable] = (StatusCodes.Status502BadGateway, "The model provider is unavailable"),
         [RunError.ProviderInvalidResponse] = (StatusCodes.Status502BadGateway, "The model provider sent no usable answer"),

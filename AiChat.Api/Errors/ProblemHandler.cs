@@ -1,4 +1,6 @@
 using System.Globalization;
+using AiChat.Api.Budgets;
+using AiChat.Core.Budgets;
 using AiChat.Core.Errors;
 using AiChat.Core.Runs;
 using Microsoft.AspNetCore.Diagnostics;
@@ -6,13 +8,15 @@ using Microsoft.AspNetCore.Diagnostics;
 namespace AiChat.Api.Errors;
 
 /// <summary>The one place where exceptions become answers.</summary>
-internal sealed partial class ProblemHandler(ILogger<ProblemHandler> logger) : IExceptionHandler
+internal sealed partial class ProblemHandler(TimeProvider time, ILogger<ProblemHandler> logger) : IExceptionHandler
 {
     public async ValueTask<bool> TryHandleAsync(HttpContext context, Exception exception, CancellationToken cancellationToken)
     {
         var problem = ToProblem(exception, context);
         if (GetRetryAfter(exception) is { } wait)
             context.Response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
+        if (exception is BudgetExceededException exceeded)
+            RateLimitHeaders.Set(context.Response.Headers, exceeded.States, time.GetUtcNow());
         await context.WriteProblemAsync(problem);
         return true;
     }
@@ -26,6 +30,8 @@ internal sealed partial class ProblemHandler(ILogger<ProblemHandler> logger) : I
                 return Problem.OfRun(failed.Result, failed.Error);
             case ConflictException conflict:
                 return Problem.Of(conflict.Code, conflict.Message) with { RunId = conflict.RunId };
+            case BudgetExceededException exceeded:
+                return Problem.Of(exceeded.Code, exceeded.Message);
             case InvalidRequestException invalid:
                 return Problem.Of(invalid.Code, invalid.Message, new Dictionary<string, string[]> { [invalid.Field] = [invalid.Message] });
             case UnavailableException unavailable:
@@ -41,11 +47,12 @@ internal sealed partial class ProblemHandler(ILogger<ProblemHandler> logger) : I
         }
     }
 
-    private static TimeSpan? GetRetryAfter(Exception exception) => exception switch
+    private TimeSpan? GetRetryAfter(Exception exception) => exception switch
     {
         RunFailedException failed => failed.Error.RetryAfter,
         ConflictException conflict => conflict.RetryAfter,
         UnavailableException unavailable => unavailable.RetryAfter,
+        BudgetExceededException exceeded => TimeSpan.FromTicks(Math.Max(0, (exceeded.ResetsAt - time.GetUtcNow()).Ticks)),
         _ => null,
     };
 

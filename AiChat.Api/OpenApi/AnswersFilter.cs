@@ -1,7 +1,9 @@
 using System.Globalization;
 using System.Reflection;
+using AiChat.Api.Budgets;
 using AiChat.Api.Errors;
 using AiChat.Api.Runs;
+using AiChat.Api.Usage;
 using AiChat.Core.Idempotency;
 using AiChat.Core.Runs;
 using Microsoft.AspNetCore.Mvc.ApiExplorer;
@@ -27,6 +29,8 @@ internal sealed class AnswersFilter : IOperationFilter
         CompleteRequest(operation, context);
         if (context.MethodInfo.IsDefined(typeof(EventStreamAttribute)))
             AddEvents(operation.Responses!["200"], context);
+        if (context.MethodInfo.IsDefined(typeof(CsvTableAttribute)))
+            AddTable(operation.Responses!["200"]);
         foreach (var answer in route.SupportedResponseTypes)
             CompleteSuccess(operation.Responses![ToKey(answer.StatusCode)], answer, context);
         foreach (var problems in FindProblems(route).GroupBy(p => p.Problem.Status))
@@ -87,6 +91,12 @@ internal sealed class AnswersFilter : IOperationFilter
         };
     }
 
+    private static void AddTable(IOpenApiResponse response) => response.Content![UsageCsvResult.ContentType] = new OpenApiMediaType
+    {
+        Schema = new OpenApiSchema { Type = JsonSchemaType.String, Description = "A table (RFC 4180): a line with the names of the columns, then the rows." },
+        Example = Examples.UsageTable,
+    };
+
     private static IEnumerable<ProblemExample> FindProblems(ApiDescription route)
     {
         string[] ofBodies =
@@ -123,6 +133,12 @@ internal sealed class AnswersFilter : IOperationFilter
         AddHeader(response, Headers.RequestId, context);
         if (all.Exists(p => p.HasRetryAfter))
             AddHeader(response, HeaderNames.RetryAfter, context);
+        if (all.Exists(p => p.Problem.Status == StatusCodes.Status429TooManyRequests))
+        {
+            AddHeader(response, RateLimitHeaders.Policy, context);
+            AddHeader(response, RateLimitHeaders.Left, context);
+        }
+
         return response;
     }
 

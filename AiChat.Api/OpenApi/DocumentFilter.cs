@@ -12,6 +12,7 @@ internal sealed class DocumentFilter : IDocumentFilter
         ("Messages", "What is said in a chat: sending a message for a reply, and reading what was said."),
         ("Runs", "The answering of a message: following it, coming back to it, cancelling it, trying it again."),
         ("Models", "Which language models answer."),
+        ("Usage", "What models were used for and what that cost."),
         ("Server", "What this server is and how it is doing."),
     ];
 

@@ -7,6 +7,8 @@ using AiChat.Api.Health;
 using AiChat.Api.Json;
 using AiChat.Api.Models;
 using AiChat.Api.Runs;
+using AiChat.Api.Usage;
+using AiChat.Core.Budgets;
 using AiChat.Core.Chats;
 using AiChat.Core.Errors;
 using AiChat.Core.Idempotency;
@@ -145,6 +147,43 @@ internal static class Examples
         ],
     };
 
+    private static readonly UsageReportResponse Usage = new()
+    {
+        From = new DateTimeOffset(2026, 3, 1, 0, 0, 0, TimeSpan.Zero),
+        To = new DateTimeOffset(2026, 4, 1, 0, 0, 0, TimeSpan.Zero),
+        Total = new UsageSumsResponse
+        {
+            Attempts = 42,
+            InputTokens = 38_211,
+            OutputTokens = 9_405,
+            CachedTokens = 12_288,
+            ReasoningTokens = 1_730,
+            EstimatedAttempts = 1,
+            UnpricedAttempts = 0,
+            Cost = 0.00568065m,
+        },
+        Groups =
+        [
+            new UsageGroupResponse
+            {
+                Provider = Provider,
+                Model = FastModel,
+                Attempts = 42,
+                InputTokens = 38_211,
+                OutputTokens = 9_405,
+                CachedTokens = 12_288,
+                ReasoningTokens = 1_730,
+                EstimatedAttempts = 1,
+                UnpricedAttempts = 0,
+                Cost = 0.00568065m,
+            },
+        ],
+        NextCursor = null,
+    };
+
+    /// <summary>The same as a table.</summary>
+    public static string UsageTable => UsageCsvResult.ToText(Usage, "model");
+
     /// <summary>Every problem a route declares, in the order of the statuses.</summary>
     public static IReadOnlyList<ProblemExample> Problems { get; } =
     [
@@ -170,6 +209,7 @@ internal static class Examples
         Of(Problem.Of(Problem.MessageTooLong, TooLong, Field("message", TooLong))),
         Of(Problem.Of(IdempotencyKey.Reused, IdempotencyKey.ReusedMessage, Field(IdempotencyKey.Header, IdempotencyKey.ReusedMessage))),
         OfRun(ProviderError.Rejected),
+        Of(Problem.Of(BudgetExceededException.BudgetExceeded, OverBudget.Message)) with { HasRetryAfter = true },
         Of(Problem.Internal()),
         OfRun(ProviderError.Unavailable),
         OfRun(ProviderError.InvalidResponse),
@@ -197,6 +237,15 @@ internal static class Examples
         new(RunEventWriter.Cancelled, "Last: somebody cancelled the run", BrokenOff(RunError.ForCancel())),
         new(RunEventWriter.Incomplete, "Last: the reply was broken off", BrokenOff(RunError.ForShutdown())),
     ];
+
+    private static BudgetExceededException OverBudget
+    {
+        get
+        {
+            var state = new BudgetState(BudgetWindow.At(Sent, BudgetScope.User, UserId, BudgetPeriod.Minute), BudgetUnit.Requests, Limit: 3, Left: 0, Needed: 1);
+            return new BudgetExceededException(state, [state]);
+        }
+    }
 
     private static string TooLong =>
         "The message and the system prompt need about 140000 tokens, but the model takes 130048 beside the answer. "
@@ -254,6 +303,7 @@ internal static class Examples
         new RootResponse { Message = "AiChat is running.", Version = Banner.Version, Docs = "/docs" },
         new HealthResponse { Status = "healthy" },
         Ready,
+        Usage,
     ];
 
     private static ModelResponse OfModel(string name, string active, string other) => new()

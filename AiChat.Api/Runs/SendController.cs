@@ -1,7 +1,9 @@
+using AiChat.Api.Budgets;
 using AiChat.Api.Chats;
 using AiChat.Api.Errors;
 using AiChat.Api.Logging;
 using AiChat.Api.OpenApi;
+using AiChat.Core.Budgets;
 using AiChat.Core.Errors;
 using AiChat.Core.Idempotency;
 using AiChat.Core.Runs;
@@ -12,8 +14,8 @@ namespace AiChat.Api.Runs;
 [ApiController]
 [Tags("Messages")]
 [Produces("application/json")]
-[Problems(UnavailableException.DatabaseUnavailable, ConflictException.ChatBusy, IdempotencyKey.Reused), RunProblems]
-public sealed class SendController(RunService runs, RunExecutor executor) : ControllerBase
+[Problems(UnavailableException.DatabaseUnavailable, ConflictException.ChatBusy, IdempotencyKey.Reused, BudgetExceededException.BudgetExceeded), RunProblems]
+public sealed class SendController(RunService runs, RunExecutor executor, TimeProvider time) : ControllerBase
 {
     /// <summary>Send a message and get the reply</summary>
     /// <remarks>
@@ -30,6 +32,7 @@ public sealed class SendController(RunService runs, RunExecutor executor) : Cont
     [HttpPost("/chat", Name = "sendMessage")]
     [Problems(Errors.Problem.InvalidId, Errors.Problem.ChatNotFound, Errors.Problem.UnknownModel)]
     [ProducesResponseType<SendResponse>(StatusCodes.Status200OK), EventStream, AnswerHeader(StatusCodes.Status200OK, IdempotencyKeyAttribute.ReplayedHeader)]
+    [AnswerHeader(StatusCodes.Status200OK, RateLimitHeaders.Policy), AnswerHeader(StatusCodes.Status200OK, RateLimitHeaders.Left)]
     public async Task<IActionResult> Send(SendRequest request, [IdempotencyKey] string? idempotencyKey, CancellationToken ct)
     {
         var run = await runs.StartAsync(request.ToCommand(idempotencyKey), ct);
@@ -45,6 +48,7 @@ public sealed class SendController(RunService runs, RunExecutor executor) : Cont
     [HttpPost("/runs/{id}/retry", Name = "retryRun"), Tags("Runs")]
     [Problems(Errors.Problem.RunNotFound, ConflictException.RunNotRetryable)]
     [ProducesResponseType<SendResponse>(StatusCodes.Status200OK), EventStream, AnswerHeader(StatusCodes.Status200OK, IdempotencyKeyAttribute.ReplayedHeader)]
+    [AnswerHeader(StatusCodes.Status200OK, RateLimitHeaders.Policy), AnswerHeader(StatusCodes.Status200OK, RateLimitHeaders.Left)]
     public async Task<IActionResult> Retry(
         Guid id, [UserId] string userId, [FromQuery] RetryRunQuery query, [IdempotencyKey] string? idempotencyKey, CancellationToken ct)
     {
@@ -57,6 +61,7 @@ public sealed class SendController(RunService runs, RunExecutor executor) : Cont
         RequestLogMiddleware.SetRunId(HttpContext, run.RunId);
         if (run.IsReplay)
             IdempotencyKeyAttribute.MarkReplayed(Response);
+        RateLimitHeaders.Announce(Response, run.Budgets, time);
         if (isStream ?? EventStreamResult.IsAskedFor(Request))
             return new EventStreamResult(run, after: 0, executor.Released);
         return Ok((await run.WaitAsync(ct)).ToResponse());

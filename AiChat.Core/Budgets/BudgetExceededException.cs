@@ -26,7 +26,7 @@ public sealed class BudgetExceededException(BudgetState exceeded, IReadOnlyList<
 
     private static string Describe(BudgetUnit unit, decimal limit) => unit switch
     {
-        BudgetUnit.Requests => $"{ToText(limit)} messages",
+        BudgetUnit.Requests => limit == 1 ? "1 message" : $"{ToText(limit)} messages",
         BudgetUnit.Tokens => $"{ToText(limit)} tokens",
         _ => $"a cost of {ToText(limit)}",
     };

@@ -20,6 +20,7 @@ public sealed class RoutesTests : ApiTestBase
         "GET /models → Models.List (listModels)",
         "GET /runs/{id} → Runs.Get (getRun)",
         "GET /runs/{id}/events → Runs.Events (followRun)",
+        "GET /usage → Usage.Get (getUsage)",
         "PATCH /chats/{id} → Chats.Update (updateChat)",
         "POST /chat → Send.Send (sendMessage)",
         "POST /chats → Chats.Create (createChat)",

@@ -131,7 +131,7 @@ public sealed class OpenApiDocumentTests
             foreach (var (response, type) in types)
             {
                 var isSuccess = response.Contains(" 2", StringComparison.Ordinal) || response == "getReadiness 503";
-                Assert.That(isSuccess ? ["application/json", "text/event-stream"] : new[] { "application/problem+json" }, Does.Contain(type), response);
+                Assert.That(isSuccess ? ["application/json", "text/event-stream", "text/csv"] : new[] { "application/problem+json" }, Does.Contain(type), response);
             }
         });
     }
@@ -160,11 +160,12 @@ public sealed class OpenApiDocumentTests
     [TestCase("updateChat", "200 400 404 413 415 422 500 503")]
     [TestCase("deleteChat", "204 400 404 422 500 503")]
     [TestCase("listMessages", "200 400 404 422 500 503")]
-    [TestCase("sendMessage", "200 400 404 409 413 415 422 500 502 503 504")]
-    [TestCase("retryRun", "200 400 404 409 422 500 502 503 504")]
+    [TestCase("sendMessage", "200 400 404 409 413 415 422 429 500 502 503 504")]
+    [TestCase("retryRun", "200 400 404 409 422 429 500 502 503 504")]
     [TestCase("getRun", "200 400 404 422 500 503")]
     [TestCase("followRun", "200 204 400 404 422 500 503")]
     [TestCase("cancelRun", "200 400 404 422 500 503")]
+    [TestCase("getUsage", "200 400 422 500 503")]
     [TestCase("listModels", "200 400 500")]
     [TestCase("getReadiness", "200 400 500 503")]
     public void Responses_OfAnOperation_AreEveryStatusItCanAnswer(string operationId, string statuses)
@@ -179,6 +180,12 @@ public sealed class OpenApiDocumentTests
     [TestCase("sendMessage", "200", "Idempotency-Replayed")]
     [TestCase("sendMessage", "409", "Retry-After")]
     [TestCase("listMessages", "200", "Link")]
+    [TestCase("getUsage", "200", "Link")]
+    [TestCase("sendMessage", "200", "RateLimit-Policy")]
+    [TestCase("sendMessage", "200", "RateLimit")]
+    [TestCase("sendMessage", "429", "RateLimit-Policy")]
+    [TestCase("sendMessage", "429", "RateLimit")]
+    [TestCase("sendMessage", "429", "Retry-After")]
     [TestCase("sendMessage", "503", "Retry-After")]
     [TestCase("getChat", "503", "Retry-After")]
     public void Headers_OfAResponse_AreDeclared(string operationId, string status, string header)
