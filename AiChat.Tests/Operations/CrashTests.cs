@@ -67,6 +67,28 @@ public sealed class CrashTests
         Assert.That(counts, Has.Length.EqualTo(50).And.All.EqualTo(2));
     }
 
-    private Task<AiChatProcess> StartAsync() =>
-        AiChatProcess.StartAsync(folder.Path, ("GROQ_API_KEY", "test-key"), ("Providers__groq__BaseUrl", llm.BaseUrl));
+    /// <summary>The day has tokens for one of them; the dead process had taken them all.</summary>
+    [Test]
+    public async Task Kill_WhileAReplyIsWritten_LeavesTheBudgetToTheNextMessage()
+    {
+        var budget = ("Budgets__PerUser__TokensPerDay", "600");
+        using (var server = await StartAsync(budget))
+        {
+            llm.Enqueue(LlmReplies.Slow());
+            var lost = server.Client.PostAsJsonAsync("/chat", new { message = "Hello?", max_tokens = 500 });
+            await llm.WaitForRequestsAsync(1);
+
+            await server.KillAsync();
+
+            Assert.That(async () => await lost, Throws.InstanceOf<HttpRequestException>());
+        }
+
+        using var again = await StartAsync(budget);
+        var answer = await again.PostAsync("/chat", new { message = "Hello?", max_tokens = 500 });
+
+        Assert.That(answer.GetProperty("reply").GetString(), Is.EqualTo("echo: Hello?"));
+    }
+
+    private Task<AiChatProcess> StartAsync(params (string, string)[] settings) =>
+        AiChatProcess.StartAsync(folder.Path, [("GROQ_API_KEY", "test-key"), ("Providers__groq__BaseUrl", llm.BaseUrl), .. settings]);
 }

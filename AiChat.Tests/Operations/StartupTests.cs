@@ -71,10 +71,11 @@ public sealed class StartupTests
             ("Providers__groq__BaseUrl", "not a url"),
             ("Http__MaxBodyBytes", "1"),
             ("Logging__Format", "xml"),
+            ("Budgets__Models__quick__TokensPerDay", "1"),
             ("DATABASE_URL", "postgresql://user:secret@host/db"));
 
         Assert.That(exitCode, Is.EqualTo(1));
-        Assert.That(errors, Does.Contain("7 settings are wrong"));
+        Assert.That(errors, Does.Contain("8 settings are wrong"));
         Assert.Multiple(() =>
         {
             Assert.That(errors, Does.Contain("Runs:ShutdownTimeout"));
@@ -83,6 +84,7 @@ public sealed class StartupTests
             Assert.That(errors, Does.Contain("Providers:groq:BaseUrl"));
             Assert.That(errors, Does.Contain("Http:MaxBodyBytes is 1"));
             Assert.That(errors, Does.Contain("Logging:Format is 'xml'"));
+            Assert.That(errors, Does.Contain("Budgets:Models:quick is the budget of an alias that is not in Models"));
             Assert.That(errors, Does.Contain("DATABASE_URL"));
             Assert.That(errors, Does.Not.Contain("secret"));
             Assert.That(errors, Does.Not.Contain("   at "));

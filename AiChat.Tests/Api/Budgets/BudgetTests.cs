@@ -1,11 +1,14 @@
 using System.Net.Http.Json;
+using System.Text;
+using System.Text.RegularExpressions;
 using AiChat.Tests.Support;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace AiChat.Tests.Api.Budgets;
 
 /// <summary>Who may send how much. It is noon of the last day of January 2026 until a test says otherwise.</summary>
-public sealed class BudgetTests : ApiTestBase
+public sealed partial class BudgetTests : ApiTestBase
 {
     private StoppedClock clock = null!;
 
@@ -196,6 +199,27 @@ public sealed class BudgetTests : ApiTestBase
         Assert.That((refused.Status, refused.Code), Is.EqualTo((429, "budget_exceeded")));
         Assert.That((again.Status, again.GetHeader("RateLimit")), Is.EqualTo((200, "\"user-requests-minute\";r=0;t=60")));
     }
+
+    /// <summary>The block of docs/usage.md.</summary>
+    [Test]
+    public async Task Send_DocumentedConfiguration_LimitsUsersAndModels()
+    {
+        var page = await File.ReadAllTextAsync(Path.Combine(AppContext.BaseDirectory, "docs", "usage.md"));
+        var block = ConfigurationBlock().Match(page).Groups["json"].Value;
+        using var json = new MemoryStream(Encoding.UTF8.GetBytes(block));
+        var settings = new ConfigurationBuilder().AddJsonStream(json).Build().AsEnumerable().Where(s => s.Value is not null);
+        StartLimited([.. settings.Select(s => (s.Key, s.Value!))]);
+
+        var reply = await App.PostAsync("/chat", new { user_id = "alice", message = "Hi", model = "smart" });
+
+        Assert.That((reply.Status, reply.GetHeader("RateLimit-Policy")), Is.EqualTo((200,
+            "\"user-requests-minute\";q=20;w=60, \"user-tokens-day\";q=2000000;qu=\"tokens\";w=86400, "
+            + "\"user-money-day\";q=5000000;qu=\"money-millionths\";w=86400, \"user-money-month\";q=100000000;qu=\"money-millionths\";w=2678400, "
+            + "\"model-money-day\";q=50000000;qu=\"money-millionths\";w=86400")));
+    }
+
+    [GeneratedRegex(@"```json\s(?<json>\{\s+""Budgets"".*?)```", RegexOptions.Singleline | RegexOptions.ExplicitCapture)]
+    private static partial Regex ConfigurationBlock();
 
     private void StartLimited(params (string Key, string Value)[] settings) =>
         StartApp(services => services.AddSingleton<TimeProvider>(clock), settings);
