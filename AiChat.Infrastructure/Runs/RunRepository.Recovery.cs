@@ -15,7 +15,8 @@ public sealed partial class RunRepository
     private const string UnfinishedSql = """
         select runs.id, runs.chat_id, runs.user_id, user_message_id, assistant_message_id, user_sequence, alias, temperature, max_tokens,
           runs.status,
-          (select coalesce(max(a.attempt), runs.attempt) from attempts a where a.run_id = runs.id and a.attempt >= runs.attempt) as attempt, first_sequence, runs.created_at, started_at, messages.content as message, chats.system_prompt
+          (select coalesce(max(a.attempt), runs.attempt) from attempts a where a.run_id = runs.id and a.attempt >= runs.attempt) as attempt,
+          first_sequence, runs.created_at, started_at, messages.content as message, chats.system_prompt
         from runs
         join messages on messages.chat_id = runs.chat_id and messages.sequence = runs.user_sequence
         join chats on chats.id = runs.chat_id
@@ -66,7 +67,7 @@ public sealed partial class RunRepository
             await BudgetRepository.SettleAsync(connection, run.Id);
         }
 
-        await BudgetRepository.SettleOrphanedAsync(connection);
+        await EndOrphanedAsync(connection, now);
         return unfinished.Count;
     });
 
@@ -77,6 +78,19 @@ public sealed partial class RunRepository
           cost = (input_tokens * input_price) + (@OutputTokens * output_price), completed_at = @Now
         where run_id = @RunId and outcome = 'in_progress'
         """;
+
+    /// <summary>Of runs whose chat was deleted while their models still wrote.</summary>
+    private const string EndOrphanedAttemptsSql = """
+        update attempts set outcome = 'incomplete', error_code = @ErrorCode, error_message = @ErrorMessage, completed_at = @Now
+        where outcome = 'in_progress' and not exists (select 1 from runs where runs.id = attempts.run_id)
+        """;
+
+    private static async Task EndOrphanedAsync(DbConnection connection, DateTimeOffset now)
+    {
+        var error = RunError.ForDeletedChat();
+        await connection.ExecuteAsync(Statement.Of(EndOrphanedAttemptsSql, new { ErrorCode = error.Code, ErrorMessage = error.Message, Now = now }));
+        await BudgetRepository.SettleOrphanedAsync(connection);
+    }
 
     private const string KeepInterruptedSql = "insert into run_replies (run_id, attempt, reply) values (@RunId, @Attempt, @Reply)";
 
@@ -90,7 +104,7 @@ public sealed partial class RunRepository
     public Task<IReadOnlyList<InterruptedRun>> ContinueUnfinishedAsync(DateTimeOffset now, CancellationToken cancellationToken) =>
         database.WriteAsync(async connection =>
         {
-            await BudgetRepository.SettleOrphanedAsync(connection);
+            await EndOrphanedAsync(connection, now);
             var interrupted = new List<InterruptedRun>();
             foreach (var run in (await connection.QueryAsync<UnfinishedRow>(Statement.Of(UnfinishedSql))).AsList())
                 interrupted.Add(run.Status == StoredNames.InProgress ? await ContinueAsync(connection, run, now) : run.ToInterrupted(run.Attempt, "", []));

@@ -33,6 +33,9 @@ create table attempts (
 create index attempts_by_user on attempts (user_id, started_at);
 create index attempts_by_time on attempts (started_at);
 
+-- Few: what a dead process was paying for.
+create index attempts_in_progress on attempts (run_id) where outcome = 'in_progress';
+
 -- What attempts wrote whose text another one replaced or went on with.
 create table run_replies (
   run_id text not null references runs (id) on delete cascade,

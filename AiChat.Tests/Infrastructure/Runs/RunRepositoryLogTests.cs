@@ -264,6 +264,24 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
         }));
     }
 
+    [TestCase(OnRestart.Settle)]
+    [TestCase(OnRestart.Continue)]
+    public async Task Unfinished_ChatWasDeletedBeforeTheCrash_EndsTheAttemptAllTheSame(OnRestart onRestart)
+    {
+        await AppendAsync(await BeginAsync("run-1", ChatId), NewAttempt());
+        await Database.Chats.DeleteAsync(Anna, ChatId, None);
+
+        if (onRestart == OnRestart.Settle)
+            await Database.Runs.SettleUnfinishedAsync(At(60), None);
+        else
+            await Database.Runs.ContinueUnfinishedAsync(At(60), None);
+
+        Assert.That(await Database.QueryAsync<(string, string)>("select outcome, error_code from attempts"), Is.EqualTo(new[]
+        {
+            ("incomplete", "chat_deleted"),
+        }));
+    }
+
     /// <summary>The process may have shown text that it did not store: its positions must mean nothing else.</summary>
     [Test]
     public async Task SettleUnfinishedAsync_End_IsBehindEverythingThatWasShown()
