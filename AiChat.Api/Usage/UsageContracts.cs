@@ -78,6 +78,12 @@ public record UsageSumsResponse
     /// <summary>Attempts whose tokens are an estimate, because the provider reported none.</summary>
     public required long EstimatedAttempts { get; init; }
 
+    /// <summary>How many of the input tokens are an estimate.</summary>
+    public required long EstimatedInputTokens { get; init; }
+
+    /// <summary>How many of the output tokens are an estimate.</summary>
+    public required long EstimatedOutputTokens { get; init; }
+
     /// <summary>Attempts that used tokens without a configured price; they are not in the cost.</summary>
     public required long UnpricedAttempts { get; init; }
 
@@ -209,6 +215,8 @@ internal static class UsageMapper
         CachedTokens = sums.CachedTokens,
         ReasoningTokens = sums.ReasoningTokens,
         EstimatedAttempts = sums.EstimatedAttempts,
+        EstimatedInputTokens = sums.EstimatedInputTokens,
+        EstimatedOutputTokens = sums.EstimatedOutputTokens,
         UnpricedAttempts = sums.UnpricedAttempts,
         Cost = Normalize(sums.Cost),
     };
@@ -226,6 +234,8 @@ internal static class UsageMapper
         CachedTokens = group.Sums.CachedTokens,
         ReasoningTokens = group.Sums.ReasoningTokens,
         EstimatedAttempts = group.Sums.EstimatedAttempts,
+        EstimatedInputTokens = group.Sums.EstimatedInputTokens,
+        EstimatedOutputTokens = group.Sums.EstimatedOutputTokens,
         UnpricedAttempts = group.Sums.UnpricedAttempts,
         Cost = Normalize(group.Sums.Cost),
     };

@@ -15,7 +15,8 @@ internal sealed class UsageCsvResult(UsageReportResponse report, string? groupBy
 
     private static readonly string[] SumColumns =
     [
-        "attempts", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "estimated_attempts", "unpriced_attempts", "cost",
+        "attempts", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "estimated_attempts", "estimated_input_tokens",
+        "estimated_output_tokens", "unpriced_attempts", "cost",
     ];
 
     /// <summary>Whether the client would rather have a table than JSON.</summary>
@@ -71,7 +72,8 @@ internal sealed class UsageCsvResult(UsageReportResponse report, string? groupBy
     {
         long[] counts =
         [
-            sums.Attempts, sums.InputTokens, sums.OutputTokens, sums.CachedTokens, sums.ReasoningTokens, sums.EstimatedAttempts, sums.UnpricedAttempts,
+            sums.Attempts, sums.InputTokens, sums.OutputTokens, sums.CachedTokens, sums.ReasoningTokens, sums.EstimatedAttempts,
+            sums.EstimatedInputTokens, sums.EstimatedOutputTokens, sums.UnpricedAttempts,
         ];
         return [.. counts.Select(c => c.ToString(CultureInfo.InvariantCulture)), sums.Cost.ToString(CultureInfo.InvariantCulture)];
     }

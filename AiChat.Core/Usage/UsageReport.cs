@@ -31,6 +31,12 @@ public sealed record UsageSums
     /// <summary>Attempts whose tokens are an estimate.</summary>
     public required long EstimatedAttempts { get; init; }
 
+    /// <summary>Their part of <see cref="InputTokens"/>.</summary>
+    public required long EstimatedInputTokens { get; init; }
+
+    /// <summary>Their part of <see cref="OutputTokens"/>.</summary>
+    public required long EstimatedOutputTokens { get; init; }
+
     /// <summary>Attempts that used tokens whose price is not known; they are not in the cost.</summary>
     public required long UnpricedAttempts { get; init; }
 

@@ -28,6 +28,8 @@ public sealed class UsageRepository(SqliteDatabase database, BudgetPolicy budget
           coalesce(sum(cached_tokens), 0) as cached_tokens,
           coalesce(sum(reasoning_tokens), 0) as reasoning_tokens,
           coalesce(sum(case when usage_estimated then 1 else 0 end), 0) as estimated_attempts,
+          coalesce(sum(case when usage_estimated then input_tokens else 0 end), 0) as estimated_input_tokens,
+          coalesce(sum(case when usage_estimated then output_tokens else 0 end), 0) as estimated_output_tokens,
           coalesce(sum(case when cost is null and input_tokens is not null then 1 else 0 end), 0) as unpriced_attempts,
           coalesce(sum(cost), 0) as cost
         """;
@@ -128,6 +130,8 @@ public sealed class UsageRepository(SqliteDatabase database, BudgetPolicy budget
         public required long CachedTokens { get; init; }
         public required long ReasoningTokens { get; init; }
         public required long EstimatedAttempts { get; init; }
+        public required long EstimatedInputTokens { get; init; }
+        public required long EstimatedOutputTokens { get; init; }
         public required long UnpricedAttempts { get; init; }
         public required long Cost { get; init; }
 
@@ -148,6 +152,8 @@ public sealed class UsageRepository(SqliteDatabase database, BudgetPolicy budget
             CachedTokens = CachedTokens,
             ReasoningTokens = ReasoningTokens,
             EstimatedAttempts = EstimatedAttempts,
+            EstimatedInputTokens = EstimatedInputTokens,
+            EstimatedOutputTokens = EstimatedOutputTokens,
             UnpricedAttempts = UnpricedAttempts,
             Cost = Money.FromStored(Cost) ?? 0,
         };

@@ -8,6 +8,10 @@ namespace AiChat.Tests.Api.Usage;
 /// <summary>What <c>GET /usage</c> adds up. It is noon of the last day of January 2026 until a test says otherwise.</summary>
 public sealed class UsageTests : ApiTestBase
 {
+    private const string Columns =
+        "attempts,input_tokens,output_tokens,cached_tokens,reasoning_tokens,estimated_attempts,estimated_input_tokens,estimated_output_tokens,"
+        + "unpriced_attempts,cost";
+
     private StoppedClock clock = null!;
     private int entries;
 
@@ -32,7 +36,7 @@ public sealed class UsageTests : ApiTestBase
         Assert.That(reply.Status, Is.EqualTo(200));
         Assert.That(reply.Text, Is.EqualTo(
             """{"from":"2026-01-01T12:00:00.001Z","to":"2026-01-31T12:00:00.001Z","total":"""
-            + """{"attempts":2,"input_tokens":130,"output_tokens":12,"cached_tokens":0,"reasoning_tokens":0,"estimated_attempts":0,"unpriced_attempts":0,"cost":0.00025}"""
+            + """{"attempts":2,"input_tokens":130,"output_tokens":12,"cached_tokens":0,"reasoning_tokens":0,"estimated_attempts":0,"estimated_input_tokens":0,"estimated_output_tokens":0,"unpriced_attempts":0,"cost":0.00025}"""
             + ""","groups":[],"next_cursor":null}"""));
     }
 
@@ -189,9 +193,9 @@ public sealed class UsageTests : ApiTestBase
 
         Assert.That(reply.ContentType, Is.EqualTo("text/csv"));
         Assert.That(reply.Text, Is.EqualTo(
-            "user_id,attempts,input_tokens,output_tokens,cached_tokens,reasoning_tokens,estimated_attempts,unpriced_attempts,cost\r\n"
-            + "\"'=1+2,\"\"x\"\"\",1,11,22,0,0,0,1,0\r\n"
-            + "alice,1,11,22,0,0,0,1,0\r\n"));
+            "user_id," + Columns + "\r\n"
+            + "\"'=1+2,\"\"x\"\"\",1,11,22,0,0,0,0,0,1,0\r\n"
+            + "alice,1,11,22,0,0,0,0,0,1,0\r\n"));
     }
 
     [Test]
@@ -202,7 +206,7 @@ public sealed class UsageTests : ApiTestBase
         var reply = await GetCsvAsync("/usage", "text/csv");
 
         Assert.That(reply.Text, Is.EqualTo(
-            "attempts,input_tokens,output_tokens,cached_tokens,reasoning_tokens,estimated_attempts,unpriced_attempts,cost\r\n1,11,7,0,0,0,0,0.000081\r\n"));
+            Columns + "\r\n1,11,7,0,0,0,0,0,0,0.000081\r\n"));
     }
 
     [TestCase("text/csv", "text/csv")]

@@ -39,6 +39,8 @@ public sealed class UsageRepositoryTests(Engine engine) : RepositoryTestBase(eng
             CachedTokens = 6,
             ReasoningTokens = 7,
             EstimatedAttempts = 1,
+            EstimatedInputTokens = int.MaxValue,
+            EstimatedOutputTokens = 1,
             UnpricedAttempts = 1,
             Cost = int.MaxValue * 0.000004m / 1_000_000m,
         }));
