@@ -25,6 +25,8 @@ public static class ChatCoreSetup
         services.AddSingleton<IValidateOptions<MemoryOptions>, MemoryOptionsValidator>();
         services.AddSingleton<IValidateOptions<ModelsOptions>, ModelsOptionsValidator>();
         services.AddSingleton<IValidateOptions<BudgetOptions>>(provider => new BudgetOptionsValidator(() => GetUnvalidatedModels(provider).Aliases.Keys));
+        services.AddOptions<RoutingOptions>().BindConfiguration(RoutingOptions.Section).ValidateOnStart();
+        services.AddSingleton<IValidateOptions<RoutingOptions>, RoutingOptionsValidator>();
 
         services.AddSingleton<ModelRegistry>();
         services.AddSingleton<ContextBuilder>();

@@ -37,8 +37,9 @@ public class TurnBenchmarks
         executor = new RunExecutor(runs, generator, options, new EndlessLifetime(), TimeProvider.System, NullLogger<RunExecutor>.Instance);
         service = new RunService(
             new ChatRepository(database.Sqlite), runs, new IdempotencyRepository(database.Sqlite),
-            new ModelRegistry([new InstantProvider()], Options.Create(models), TimeProvider.System), context,
-            new BudgetPolicy(Options.Create(new BudgetOptions())), executor, options, TimeProvider.System);
+            new ModelRegistry(
+                [new InstantProvider()], Options.Create(models), Options.Create(new RoutingOptions()), TimeProvider.System, NullLogger<CandidateCircuit>.Instance),
+            context, new BudgetPolicy(Options.Create(new BudgetOptions())), executor, options, TimeProvider.System);
     }
 
     [GlobalCleanup]

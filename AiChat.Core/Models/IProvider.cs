@@ -11,6 +11,9 @@ public interface IProvider
     /// <summary>The setting that must be given before this provider can be used; null when it is ready.</summary>
     string? MissingSetting { get; }
 
+    /// <summary>The setting with its key, to be corrected when the provider refuses it; null when it has none.</summary>
+    string? KeySetting => null;
+
     /// <summary>
     /// A client for one model, made once per candidate and shared by all runs. It throws <see cref="ProviderException"/> for every
     /// failed call and <see cref="OperationCanceledException"/> only when the caller cancelled. A stream may report its usage several times,

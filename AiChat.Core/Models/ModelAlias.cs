@@ -17,6 +17,9 @@ public sealed record ModelAlias(string Name, IReadOnlyList<ModelCandidate> Candi
     /// <summary>Taken where the chat has none.</summary>
     public string? SystemPrompt { get; init; }
 
-    /// <summary>The candidate that answers now. There is always one: the registry adds the offline backend where no other can be used.</summary>
-    public ModelCandidate Active { get; } = Candidates.First(c => c.IsUsable);
+    /// <summary>
+    /// The candidate that answers now: the first one that is not left alone at the moment, or else the first that can be used. There is
+    /// always one: the registry adds the offline backend where no other can be used.
+    /// </summary>
+    public ModelCandidate Active => Candidates.FirstOrDefault(c => c.IsUsable && !c.Circuit.IsOpen) ?? Candidates.First(c => c.IsUsable);
 }

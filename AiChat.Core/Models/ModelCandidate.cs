@@ -5,8 +5,6 @@ namespace AiChat.Core.Models;
 /// <summary>One model at one provider that may answer for an alias.</summary>
 public sealed class ModelCandidate
 {
-    private volatile object? lastError;
-
     public required string Provider { get; init; }
 
     /// <summary>The model's id at the provider.</summary>
@@ -28,9 +26,16 @@ public sealed class ModelCandidate
 
     public bool IsUsable => MissingSetting is null;
 
-    public CandidateHealth Health =>
-        new(IsUsable ? CandidateState.Closed : CandidateState.NoKey, default, (ProviderError?)lastError, null);
+    /// <summary>Keeps calls away while it is in trouble; shared with other aliases that name the same model.</summary>
+    public required CandidateCircuit Circuit { get; init; }
 
-    /// <summary>Remembers how a call ended; null for a good end.</summary>
-    public void Report(ProviderError? error) => lastError = error;
+    /// <summary>The setting with the provider's key; null when it has none.</summary>
+    public string? KeySetting { get; init; }
+
+    public CandidateHealth Health => Circuit.GetHealth() switch
+    {
+        { } health when !IsUsable => health with { State = CandidateState.NoKey, Setting = MissingSetting },
+        { LastError: ProviderError.Unauthorized } health => health with { Setting = KeySetting },
+        var health => health,
+    };
 }

@@ -1,62 +1,40 @@
 using AiChat.Core.Errors;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace AiChat.Core.Models;
 
-/// <summary>Every alias with its candidates, resolved once at start.</summary>
-public sealed class ModelRegistry
+/// <summary>Every alias with its candidates, as the configuration has them.</summary>
+/// <exception cref="ArgumentException">Two providers have one name.</exception>
+public sealed class ModelRegistry(
+    IEnumerable<IProvider> providers, IOptions<ModelsOptions> options, IOptions<RoutingOptions> routing, TimeProvider time,
+    ILogger<CandidateCircuit> logger)
 {
     /// <summary>The provider that answers where no candidate of an alias can be used.</summary>
     public const string OfflineProvider = "offline";
 
-    private const int OfflineContextWindow = 131_072;
-
-    private readonly Dictionary<string, ModelAlias> aliases;
-
-    /// <exception cref="ArgumentException">Two providers have one name.</exception>
-    public ModelRegistry(IEnumerable<IProvider> providers, IOptions<ModelsOptions> options, TimeProvider time)
-    {
-        var byName = providers.ToDictionary(p => p.Name, StringComparer.OrdinalIgnoreCase);
-        aliases = options.Value.Aliases.ToDictionary(a => a.Key, a => Resolve(a.Key, a.Value, byName, time), StringComparer.OrdinalIgnoreCase);
-        Aliases = [.. aliases.Values.OrderBy(a => a.Name, StringComparer.Ordinal)];
-    }
+    private volatile ModelCatalog catalog = new([.. providers], options.Value, routing.Value, time, logger, former: null);
 
     /// <summary>All aliases, by name.</summary>
-    public IReadOnlyList<ModelAlias> Aliases { get; }
+    public IReadOnlyList<ModelAlias> Aliases => catalog.Aliases;
 
-    /// <summary>The alias of that name, compared without case; null when there is none.</summary>
-    public ModelAlias? Find(string name) => aliases.GetValueOrDefault(name);
+    /// <summary>
+    /// The alias of that name, compared without case, or the one model that is meant by <c>provider/model</c> where that is allowed; null
+    /// when there is none.
+    /// </summary>
+    public ModelAlias? Find(string name) => catalog.Find(name);
 
-    /// <summary>The alias of that name.</summary>
+    /// <summary>The same.</summary>
     /// <exception cref="InvalidRequestException"><c>unknown_model</c>.</exception>
     public ModelAlias Get(string name) => Find(name) ?? throw new InvalidRequestException("unknown_model", "model", UnknownModel(name));
 
     /// <summary>What to tell a client that asked for a model that is not there.</summary>
-    public string UnknownModel(string name) =>
-        $"There is no model '{name}'. Ask for one of: {string.Join(", ", Aliases.Select(a => a.Name))}.";
+    public string UnknownModel(string name) => catalog.UnknownModel(name);
 
-    private static ModelAlias Resolve(string name, ModelAliasOptions settings, Dictionary<string, IProvider> providers, TimeProvider time)
-    {
-        var candidates = settings.Candidates.Select(c => Candidate(providers[c.Provider], c)).ToList();
-        if (!candidates.Exists(c => c.IsUsable))
-            candidates.Add(Candidate(providers[OfflineProvider], new ModelCandidateOptions { Model = OfflineProvider, ContextWindow = OfflineContextWindow }));
-        return new ModelAlias(name, candidates)
-        {
-            Client = new RoutingChatClient(candidates, time),
-            Temperature = settings.Temperature,
-            MaxOutputTokens = settings.MaxOutputTokens,
-            SystemPrompt = settings.SystemPrompt,
-        };
-    }
-
-    private static ModelCandidate Candidate(IProvider provider, ModelCandidateOptions settings) => new()
-    {
-        Provider = provider.Name,
-        Model = settings.Model,
-        ContextWindow = settings.ContextWindow,
-        MaxOutputTokens = settings.MaxOutputTokens,
-        Price = settings is { InputPrice: { } input, OutputPrice: { } output } ? new ModelPrice(input, output) : null,
-        MissingSetting = provider.MissingSetting,
-        Client = provider.CreateChatClient(settings.Model),
-    };
+    /// <summary>
+    /// Takes other settings, which are valid. Whoever holds an alias keeps it as it was; what is known of a model's health stays with it as
+    /// long as its provider is the same.
+    /// </summary>
+    public void Replace(IReadOnlyList<IProvider> named, ModelsOptions models, RoutingOptions rules) =>
+        catalog = new ModelCatalog(named, models, rules, time, logger, catalog);
 }

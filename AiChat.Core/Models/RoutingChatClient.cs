@@ -1,100 +1,41 @@
 using System.Runtime.CompilerServices;
-using System.Text;
-using AiChat.Core.Memory;
 using Microsoft.Extensions.AI;
 
 namespace AiChat.Core.Models;
 
-/// <summary>Answers with the first candidate that can be used, and notes the attempt.</summary>
-public sealed class RoutingChatClient(IReadOnlyList<ModelCandidate> candidates, TimeProvider time) : IChatClient
+/// <summary>
+/// Answers for an alias: with its first candidate that works, and with the next one when that fails. As long as no text was shown the
+/// change goes unseen. Behind some text another candidate goes on with it where <see cref="RoutedChatOptions.ContinueOnBreak"/> allows;
+/// nothing is shown twice. A request that a provider refuses as such is not tried elsewhere, and neither is a cancelled one.
+/// </summary>
+public sealed class RoutingChatClient(IReadOnlyList<ModelCandidate> candidates, RoutingOptions routing, TimeProvider time) : IChatClient
 {
+    /// <inheritdoc cref="GetStreamingResponseAsync"/>
     public Task<ChatResponse> GetResponseAsync(
         IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default) =>
         GetStreamingResponseAsync(messages, options, cancellationToken).ToChatResponseAsync(cancellationToken);
 
+    /// <summary>The reply as it comes, in the updates of whoever writes it. Usage is that of the last attempt; <see cref="AttemptLog"/> has all.</summary>
+    /// <exception cref="ProviderException">
+    /// No candidate is left: the last failure, or <see cref="ProviderError.Unavailable"/> when all are left alone at the moment, or
+    /// <see cref="ProviderError.PromptTooLong"/> when the prompt fits into no window.
+    /// </exception>
     public async IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
         IEnumerable<ChatMessage> messages, ChatOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
-        var routed = options as RoutedChatOptions;
-        var log = routed?.Attempts ?? new AttemptLog(1);
-        var candidate = candidates.First(c => c.IsUsable);
-        var attempt = new Attempt
+        var send = new RoutedSend(candidates, routing, time, messages, options, cancellationToken);
+        while (true)
         {
-            Number = log.Next,
-            Provider = candidate.Provider,
-            Model = candidate.Model,
-            Outcome = AttemptOutcome.InProgress,
-            Usage = new TokenUsage(routed?.PromptTokens ?? 0, 0, IsEstimated: true),
-            Price = candidate.Price,
-            StartedAt = time.GetUtcNow(),
-        };
-        log.Begin(attempt);
-        var bytes = 0;
-        var reported = default(TokenUsage?);
-        var outcome = AttemptOutcome.Completed;
-        var error = default(ProviderError?);
-        var updates = candidate.Client.GetStreamingResponseAsync(messages, options, cancellationToken).GetAsyncEnumerator(cancellationToken);
-        await using (updates.ConfigureAwait(false))
-        {
-            try
+            var call = await send.ConnectAsync();
+            await using (call.ConfigureAwait(false))
             {
-                while (true)
-                {
-                    bool hasNext;
-                    try
-                    {
-                        hasNext = await updates.MoveNextAsync();
-                        if (!hasNext && bytes == 0 && messages.Last().Role != ChatRole.Assistant)
-                            throw new ProviderException(candidate.Provider, ProviderError.InvalidResponse, "The reply has no text.");
-                    }
-                    catch (ProviderException failure)
-                    {
-                        (outcome, error) = (bytes == 0 ? AttemptOutcome.Failed : AttemptOutcome.Incomplete, failure.Error);
-                        candidate.Report(failure.Error == ProviderError.Rejected ? null : failure.Error);
-                        throw;
-                    }
-                    catch
-                    {
-                        outcome = AttemptOutcome.Cancelled;
-                        throw;
-                    }
-
-                    if (!hasNext)
-                    {
-                        candidate.Report(null);
-                        break;
-                    }
-
-                    foreach (var content in updates.Current.Contents)
-                    {
-                        if (content is TextContent text)
-                        {
-                            if (bytes == 0 && text.Text.Length > 0)
-                                attempt = attempt with { FirstTokenAt = time.GetUtcNow() };
-                            bytes += Encoding.UTF8.GetByteCount(text.Text);
-                        }
-                        else if (content is UsageContent { Details: { InputTokenCount: { } input, OutputTokenCount: { } output } })
-                        {
-                            reported = new TokenUsage((int)input, (int)output);
-                        }
-                    }
-
-                    yield return updates.Current;
-                }
+                while (await call.MoveNextAsync())
+                    yield return call.Current;
             }
-            finally
-            {
-                var usage = reported ?? (outcome == AttemptOutcome.Failed
-                    ? null
-                    : new TokenUsage(routed?.PromptTokens ?? 0, (bytes + TokenEstimator.BytesPerToken - 1) / TokenEstimator.BytesPerToken, IsEstimated: true));
-                log.Update(attempt with
-                {
-                    Outcome = outcome,
-                    Error = error,
-                    Usage = usage,
-                    CompletedAt = time.GetUtcNow(),
-                });
-            }
+
+            if (call.Failure is null)
+                break;
+            await send.BreakAsync(call);
         }
     }
 

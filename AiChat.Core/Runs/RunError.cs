@@ -60,8 +60,15 @@ public sealed record RunError(string Code, string Message, TimeSpan? RetryAfter 
             ProviderError.PromptTooLong => $"{provider} says that this is longer than the model takes. Your message is stored; send a shorter one, or ask for a model with a larger window.",
             _ => $"{provider} refused this request. Your message is stored; change the message or its settings, or ask for another model.",
         };
-        return new RunError(ToCode(failure.Error), message, failure.Error == ProviderError.RateLimited ? failure.RetryAfter ?? DefaultRetryAfter : null);
+        return new RunError(ToCode(failure.Error), message, GetRetryAfter(failure));
     }
+
+    private static TimeSpan? GetRetryAfter(ProviderException failure) => failure.Error switch
+    {
+        ProviderError.RateLimited => failure.RetryAfter ?? DefaultRetryAfter,
+        ProviderError.Unavailable => failure.RetryAfter,
+        _ => null,
+    };
 
     /// <summary>As it was stored; texts of the first version were not.</summary>
     public static RunError Restore(string code, string? message) => code switch

@@ -33,6 +33,8 @@ public sealed class OpenAiProvider : IProvider, IDisposable
 
     public string? MissingSetting { get; }
 
+    public string? KeySetting => ProviderOptions.KeySetting(Name);
+
     public IChatClient CreateChatClient(string model)
     {
         var endpoint = new Uri(settings.BaseUrl.TrimEnd('/'));

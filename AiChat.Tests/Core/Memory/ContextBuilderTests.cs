@@ -4,6 +4,7 @@ using AiChat.Core.Errors;
 using AiChat.Core.Memory;
 using AiChat.Core.Models;
 using Microsoft.Extensions.AI;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using Moq;
 
@@ -319,10 +320,12 @@ public sealed class ContextBuilderTests
     private ContextBuilder Builder() => new(messages.Object, Options.Create(options));
 
     private static ModelAlias Alias(params int[] windows) => new("fast",
-        [.. windows.Select(w => new ModelCandidate { Provider = "p", Model = "m", ContextWindow = w, Client = Mock.Of<IChatClient>() })])
+        [.. windows.Select(w => new ModelCandidate { Provider = "p", Model = "m", ContextWindow = w, Circuit = Circuit, Client = Mock.Of<IChatClient>() })])
     {
         Client = Mock.Of<IChatClient>(),
     };
+
+    private static CandidateCircuit Circuit => new("p", "m", new RoutingOptions(), TimeProvider.System, NullLogger<CandidateCircuit>.Instance);
 
     private static int Tokens(string text) => TokenEstimator.CountMessage(text);
 

@@ -31,8 +31,8 @@ public sealed class RunExecutorTests : RunTestBase
         Assert.That((result!.Status, result.FinishReason), Is.EqualTo((RunStatus.Completed, "length")));
     }
 
-    [TestCase(ProviderError.Timeout, "provider_timeout", ProviderError.Timeout)]
-    [TestCase(ProviderError.Unauthorized, "provider_unauthorized", ProviderError.Unauthorized)]
+    [TestCase(ProviderError.Unavailable, "provider_unavailable", ProviderError.Unavailable)]
+    [TestCase(ProviderError.RateLimited, "provider_rate_limited", ProviderError.RateLimited)]
     [TestCase(ProviderError.Rejected, "provider_rejected", null)]
     public async Task Begin_ProviderFails_StoresAFailureAndRemembersTroubleOfTheProvider(ProviderError error, string code, ProviderError? remembered)
     {
@@ -56,7 +56,7 @@ public sealed class RunExecutorTests : RunTestBase
     public async Task Begin_ProviderAnswersAgain_ForgetsItsTrouble()
     {
         var candidate = Registry.Get("fast").Active;
-        candidate.Report(ProviderError.Timeout);
+        await candidate.Circuit.ReportAsync(new ProviderException("groq", ProviderError.Timeout, ""));
 
         await InTime(SendAsync(Send(), None));
 

@@ -83,7 +83,7 @@ public sealed class RunGeneratorTests : RunTestBase
     public async Task GenerateAsync_Cancelled_LeavesTheProvidersReputationAlone()
     {
         var candidate = Registry.Get("fast").Active;
-        candidate.Report(ProviderError.RateLimited);
+        await candidate.Circuit.ReportAsync(new ProviderException("groq", ProviderError.RateLimited, ""));
         NeverAnswers();
         var run = await Service.StartAsync(Send(), None);
 

@@ -251,7 +251,9 @@ public abstract class RunTestBase
         var options = new ModelsOptions();
         options.Aliases["fast"] = Alias("oss-20b", 2048);
         options.Aliases["smart"] = Alias("oss-120b", 8192);
-        return new ModelRegistry([provider.Object], Options.Create(options), Time);
+        // A test's clock stands still: nobody would end a wait for another try.
+        var routing = Options.Create(new RoutingOptions { Retries = 0 });
+        return new ModelRegistry([provider.Object], Options.Create(options), routing, Time, loggers.CreateLogger<CandidateCircuit>());
 
         static ModelAliasOptions Alias(string model, int window) =>
             new() { Candidates = [new ModelCandidateOptions { Provider = "groq", Model = model, ContextWindow = window }] };
