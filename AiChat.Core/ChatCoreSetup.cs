@@ -1,5 +1,6 @@
 using AiChat.Core.Budgets;
 using AiChat.Core.Chats;
+using AiChat.Core.Configuration;
 using AiChat.Core.Memory;
 using AiChat.Core.Models;
 using AiChat.Core.Runs;
@@ -28,7 +29,9 @@ public static class ChatCoreSetup
         services.AddOptions<RoutingOptions>().BindConfiguration(RoutingOptions.Section).ValidateOnStart();
         services.AddSingleton<IValidateOptions<RoutingOptions>, RoutingOptionsValidator>();
 
+        services.TryAddSingleton(typeof(OptionsReader<>));
         services.AddSingleton<ModelRegistry>();
+        services.AddSingleton<IReloadable, ModelReload>();
         services.AddSingleton<ContextBuilder>();
         services.AddSingleton<BudgetPolicy>();
         services.AddSingleton<ChatService>();
@@ -40,6 +43,7 @@ public static class ChatCoreSetup
         services.AddHostedService<RunLogFlusher>();
         services.AddHostedService(provider => provider.GetRequiredService<RunExecutor>());
         services.AddHostedService<RunRecovery>();
+        services.AddHostedService<ConfigurationReloader>();
         return services;
     }
 

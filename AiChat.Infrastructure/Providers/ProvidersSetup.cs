@@ -1,3 +1,4 @@
+using AiChat.Core.Configuration;
 using AiChat.Core.Models;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -17,18 +18,11 @@ public static class ProvidersSetup
             .ValidateOnStart();
         services.AddSingleton<IValidateOptions<ProvidersOptions>, ProvidersOptionsValidator>();
 
-        services.AddSingleton(provider => new ProviderSet(GetUnvalidatedOptions(provider), provider.GetRequiredService<TimeProvider>()));
+        services.TryAddSingleton(typeof(OptionsReader<>));
+        services.AddSingleton<ProviderSource>();
+        services.AddSingleton<IProviderSource>(provider => provider.GetRequiredService<ProviderSource>());
         // The whole set at once, because the configuration says how many there are; single registrations of IProvider would not be seen.
-        services.AddSingleton<IEnumerable<IProvider>>(provider => provider.GetRequiredService<ProviderSet>().Providers);
+        services.AddSingleton<IEnumerable<IProvider>>(provider => provider.GetRequiredService<ProviderSource>().Read());
         return services;
     }
-
-    /// <summary>
-    /// The validator of the models asks for the providers' names. Validated options would throw there, and all but the first problem of a
-    /// configuration would stay hidden.
-    /// </summary>
-    private static ProvidersOptions GetUnvalidatedOptions(IServiceProvider services) =>
-        new OptionsFactory<ProvidersOptions>(
-            services.GetServices<IConfigureOptions<ProvidersOptions>>(),
-            services.GetServices<IPostConfigureOptions<ProvidersOptions>>()).Create(Options.DefaultName);
 }
