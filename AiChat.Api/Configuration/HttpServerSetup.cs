@@ -1,3 +1,4 @@
+using AiChat.Core.Configuration;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
 
@@ -16,5 +17,6 @@ internal static class HttpServerSetup
         builder.Services.Configure<KestrelServerOptions>(kestrel => kestrel.AddServerHeader = false);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);
         builder.Services.AddSingleton<Banner>();
+        builder.Services.AddSingleton<IReloadable, SettingsFileCheck>();
     }
 }

@@ -20,7 +20,7 @@ internal static class TextRules
     public static IRuleBuilderOptions<T, string?> Alias<T>(this IRuleBuilder<T, string?> rule, Core.Models.ModelRegistry models) => rule
         .Must(name => name is null || models.Find(name) is not null)
         .WithErrorCode("unknown_model")
-        .WithMessage($"must be one of: {string.Join(", ", models.Aliases.Select(a => a.Name))}");
+        .WithMessage(_ => $"must be one of: {models.Known}");
 
     public static IRuleBuilderOptions<T, string?> OneOf<T, TEnum>(this IRuleBuilder<T, string?> rule, TEnum[] values)
         where TEnum : struct, Enum

@@ -44,14 +44,17 @@ internal sealed class ModelCatalog
     /// <inheritdoc cref="ModelRegistry.Find"/>
     public ModelAlias? Find(string name) => aliases.GetValueOrDefault(name) ?? FindDirect(name);
 
-    /// <inheritdoc cref="ModelRegistry.UnknownModel"/>
-    public string UnknownModel(string name)
+    /// <inheritdoc cref="ModelRegistry.Known"/>
+    public string Known
     {
-        var known = $"There is no model '{name}'. Ask for one of: {string.Join(", ", Aliases.Select(a => a.Name))}";
-        if (!options.AllowDirect)
-            return $"{known}.";
-        var usable = providers.Values.Where(p => p.MissingSetting is null).Select(p => p.Name).Order(StringComparer.Ordinal);
-        return $"{known}; or for provider/model with one of the providers: {string.Join(", ", usable)}.";
+        get
+        {
+            var names = string.Join(", ", Aliases.Select(a => a.Name));
+            if (!options.AllowDirect)
+                return names;
+            var usable = providers.Values.Where(p => p.MissingSetting is null).Select(p => p.Name).Order(StringComparer.Ordinal);
+            return $"{names}, or provider/model with one of the providers {string.Join(", ", usable)}";
+        }
     }
 
     private ModelAlias? FindDirect(string name)

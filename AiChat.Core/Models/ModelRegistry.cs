@@ -28,8 +28,11 @@ public sealed class ModelRegistry(
     /// <exception cref="InvalidRequestException"><c>unknown_model</c>.</exception>
     public ModelAlias Get(string name) => Find(name) ?? throw new InvalidRequestException("unknown_model", "model", UnknownModel(name));
 
+    /// <summary>What clients may ask for, as part of a sentence.</summary>
+    public string Known => catalog.Known;
+
     /// <summary>What to tell a client that asked for a model that is not there.</summary>
-    public string UnknownModel(string name) => catalog.UnknownModel(name);
+    public string UnknownModel(string name) => $"There is no model '{name}'. Ask for one of: {Known}.";
 
     /// <summary>
     /// Takes other settings, which are valid. Whoever holds an alias keeps it as it was; what is known of a model's health stays with it as

@@ -50,6 +50,8 @@ public sealed class AiChatApplication : IAsyncDisposable
         var factory = new Factory(new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase)
         {
             ["DATABASE_URL"] = $"sqlite:///{folder.FullName}/chats.db",
+            // A failure that a test asks for is one its client sees.
+            ["Routing:Retries"] = "0",
         }, services);
         foreach (var (key, value) in settings)
             factory.Settings[key] = value;

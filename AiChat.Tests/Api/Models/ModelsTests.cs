@@ -49,6 +49,29 @@ public sealed class ModelsTests : ApiTestBase
     }
 
     [Test]
+    public async Task Send_DirectModelIsAllowed_IsAskedOfItsProvider()
+    {
+        StartApp(("Models:AllowDirect", "true"));
+
+        var sent = await App.PostAsync("/chat", new { message = "Hello", model = "groq/vendor/model" });
+
+        Assert.That((sent.Status, sent.Json.Text("provider"), Llm.Requests.Single().Model), Is.EqualTo((200, "groq", "vendor/model")));
+        Assert.That((await App.GetAsync("/models")).Json.GetProperty("models").Texts("name"), Is.EqualTo(new[] { "fast", "smart" }));
+    }
+
+    [TestCase("true", "groq/")]
+    [TestCase("true", "openai/gpt-4.1", Description = "It has no key.")]
+    [TestCase("false", "groq/openai/gpt-oss-20b")]
+    public async Task Send_DirectModelIsNotThere_IsRefused(string isAllowed, string model)
+    {
+        StartApp(("Models:AllowDirect", isAllowed));
+
+        var sent = await App.PostAsync("/chat", new { message = "Hello", model });
+
+        Assert.That((sent.Status, sent.Json.Text("code"), Llm.Requests.Count), Is.EqualTo((422, "unknown_model", 0)));
+    }
+
+    [Test]
     public async Task List_Keys_AreNeverShown()
     {
         StartApp();

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using AiChat.Core.Memory;
@@ -12,8 +13,6 @@ public sealed class ProviderFailureTests : ApiTestBase
 
     private static IEnumerable<TestCaseData> Failures()
     {
-        yield return Case("401", LlmReplies.Status(401, VendorText), 503, "provider_unauthorized", "GROQ_API_KEY");
-        yield return Case("403", LlmReplies.Status(403, VendorText), 503, "provider_unauthorized", "GROQ_API_KEY");
         yield return Case("429", LlmReplies.Status(429, VendorText), 503, "provider_rate_limited", "RateLimited");
         yield return Case("408", LlmReplies.Status(408, VendorText), 504, "provider_timeout", "Timeout");
         yield return Case("500", LlmReplies.Status(500, VendorText), 502, "provider_unavailable", "Unavailable");
@@ -95,6 +94,29 @@ public sealed class ProviderFailureTests : ApiTestBase
 
         Assert.That(Llm.Requests[^1].Messages.Select(m => m.Role),
             Is.EqualTo(new[] { "system", "user", "assistant", "user", "assistant", "user", "assistant", "user" }));
+    }
+
+    [TestCase(401)]
+    [TestCase(403)]
+    public async Task Send_KeyIsRefused_IsAProblemAndTheProviderIsLeftAlone(int refusal)
+    {
+        StartApp();
+        App.Log.Expect("Correct GROQ_API_KEY");
+        App.Log.Expect("left alone because it has failed before");
+        Llm.Enqueue(LlmReplies.Status(refusal, VendorText));
+        var chatId = await App.CreateChatAsync();
+
+        var refused = await App.SendAsync(chatId, "First");
+        var next = await App.SendAsync(chatId, "Second");
+
+        Assert.Multiple(() =>
+        {
+            AssertProblem(refused, 503, "provider_unauthorized");
+            AssertProblem(next, 502, "provider_unavailable");
+            Assert.That(int.Parse(next.GetHeader("Retry-After")!, CultureInfo.InvariantCulture), Is.InRange(1, 60));
+            Assert.That(Llm.Requests, Has.Count.EqualTo(1));
+            AssertKeyIsNotLogged();
+        });
     }
 
     [TestCase("7", "7")]

@@ -248,7 +248,7 @@ public sealed class ModelRegistryTests
         var failure = Assert.Throws<InvalidRequestException>(() => DirectRegistry(Alias("fast", ("openai", "gpt"))).Get("groq/oss"));
 
         Assert.That(failure.Message, Is.EqualTo(
-            "There is no model 'groq/oss'. Ask for one of: fast; or for provider/model with one of the providers: offline, openai."));
+            "There is no model 'groq/oss'. Ask for one of: fast, or provider/model with one of the providers offline, openai."));
     }
 
     [Test]
