@@ -1,6 +1,7 @@
 using AiChat.Core.Budgets;
 using AiChat.Core.Models;
 using Microsoft.Extensions.AI;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using Moq;
 
@@ -138,6 +139,7 @@ public sealed class BudgetPolicyTests
         Provider = "groq",
         Model = "oss",
         ContextWindow = 8192,
+        Circuit = new CandidateCircuit("groq", "oss", new RoutingOptions(), TimeProvider.System, NullLogger<CandidateCircuit>.Instance),
         Price = price,
         MissingSetting = missing,
         Client = Mock.Of<IChatClient>(),
