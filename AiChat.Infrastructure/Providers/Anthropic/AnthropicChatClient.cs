@@ -11,14 +11,15 @@ namespace AiChat.Infrastructure.Providers.Anthropic;
 /// </summary>
 internal sealed class AnthropicChatClient : IChatClient
 {
-    private readonly IMessageServiceWithRawResponse service;
+    private readonly Lazy<IMessageServiceWithRawResponse> service;
     private readonly ChatClientMetadata metadata;
     private readonly ProviderOptions settings;
     private readonly FailureMapper failures;
     private readonly string model;
     private readonly SseItemParser<AnthropicEvent> parseEvent;
 
-    public AnthropicChatClient(IMessageServiceWithRawResponse service, ChatClientMetadata metadata, ProviderOptions settings, FailureMapper failures)
+    public AnthropicChatClient(
+        Lazy<IMessageServiceWithRawResponse> service, ChatClientMetadata metadata, ProviderOptions settings, FailureMapper failures)
     {
         this.service = service;
         this.metadata = metadata;
@@ -101,8 +102,8 @@ internal sealed class AnthropicChatClient : IChatClient
         {
             // The answer is handed on without the SDK's wrapper, which has nothing to dispose but it.
             return isStream
-                ? (await service.CreateStreaming(request.Parameters, deadline.Token)).RawMessage
-                : (await service.Create(request.Parameters, deadline.Token)).RawMessage;
+                ? (await service.Value.CreateStreaming(request.Parameters, deadline.Token)).RawMessage
+                : (await service.Value.Create(request.Parameters, deadline.Token)).RawMessage;
         }
         catch (AnthropicStatusException failure)
         {

@@ -1,6 +1,7 @@
 using AiChat.Core.Models;
 using Anthropic;
 using Anthropic.Core;
+using Anthropic.Services;
 using Microsoft.Extensions.AI;
 
 namespace AiChat.Infrastructure.Providers.Anthropic;
@@ -16,7 +17,7 @@ public sealed class AnthropicProvider : IProvider, IDisposable
     private readonly ProviderOptions settings;
     private readonly TimeProvider time;
     private readonly Lazy<HttpClient> http;
-    private readonly Lazy<RawClient> client;
+    private readonly Lazy<IMessageServiceWithRawResponse> service;
 
     /// <inheritdoc cref="OpenAi.OpenAiProvider(string, ProviderOptions, TimeProvider)"/>
     public AnthropicProvider(string name, ProviderOptions settings, TimeProvider time)
@@ -26,7 +27,8 @@ public sealed class AnthropicProvider : IProvider, IDisposable
         this.time = time;
         MissingSetting = settings is { RequiresApiKey: true, ApiKey: null } ? ProviderOptions.KeySetting(name) : null;
         http = new Lazy<HttpClient>(CreateHttpClient);
-        client = new Lazy<RawClient>(() => new RawClient(CreateOptions(http.Value)));
+        // With the first call: the SDK looks through every library of the process before it makes a client.
+        service = new Lazy<IMessageServiceWithRawResponse>(() => new RawClient(CreateOptions(http.Value)).Messages);
     }
 
     public string Name { get; }
@@ -34,7 +36,7 @@ public sealed class AnthropicProvider : IProvider, IDisposable
     public string? MissingSetting { get; }
 
     public IChatClient CreateChatClient(string model) => new AnthropicChatClient(
-        client.Value.Messages,
+        service,
         new ChatClientMetadata(Name, new Uri(settings.BaseUrl.TrimEnd('/')), model),
         settings,
         new FailureMapper(Name, model, settings, time));
