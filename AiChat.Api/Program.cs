@@ -3,6 +3,7 @@ using AiChat.Api.Errors;
 using AiChat.Api.Json;
 using AiChat.Api.Logging;
 using AiChat.Api.OpenApi;
+using AiChat.Api.Telemetry;
 using AiChat.Core;
 using AiChat.Infrastructure.Persistence;
 using AiChat.Infrastructure.Providers;
@@ -14,6 +15,7 @@ builder.Configuration.UseAiChatSources(args, Directory.GetCurrentDirectory());
 builder.AddLogging();
 builder.AddHttpServer();
 
+builder.Services.AddTelemetry();
 builder.Services.AddChatCore();
 builder.Services.AddPersistence();
 builder.Services.AddProviders();

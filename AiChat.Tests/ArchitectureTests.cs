@@ -40,6 +40,7 @@ public sealed class ArchitectureTests
     [TestCase("System.ClientModel")]
     [TestCase("Anthropic")]
     [TestCase("Serilog")]
+    [TestCase("OpenTelemetry")]
     public void Core_HttpSqlAndVendors_AreUnknownToIt(string name)
     {
         Assert.That(ReferencesOf(Core), Has.None.StartsWith(name));
@@ -49,6 +50,7 @@ public sealed class ArchitectureTests
     [TestCase("Swashbuckle")]
     [TestCase("FluentValidation")]
     [TestCase("Serilog")]
+    [TestCase("OpenTelemetry")]
     public void Infrastructure_HttpEndpoints_AreUnknownToIt(string name)
     {
         Assert.That(ReferencesOf(Infrastructure), Has.None.StartsWith(name));

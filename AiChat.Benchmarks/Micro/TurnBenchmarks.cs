@@ -38,7 +38,7 @@ public class TurnBenchmarks
         service = new RunService(
             new ChatRepository(database.Sqlite), runs, new IdempotencyRepository(database.Sqlite),
             new ModelRegistry(
-                [new InstantProvider()], Options.Create(models), Options.Create(new RoutingOptions()), TimeProvider.System, NullLogger<CandidateCircuit>.Instance),
+                [new InstantProvider()], Options.Create(models), Options.Create(new RoutingOptions()), new ChatTelemetry(includeContents: false), TimeProvider.System, NullLogger<CandidateCircuit>.Instance),
             context, new BudgetPolicy(Options.Create(new BudgetOptions())), executor, options, TimeProvider.System);
     }
 

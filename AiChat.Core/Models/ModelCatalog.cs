@@ -18,17 +18,19 @@ internal sealed class ModelCatalog
     private readonly ConcurrentDictionary<(IProvider Provider, string Model), Backend> backends = new();
     private readonly ModelsOptions options;
     private readonly RoutingOptions routing;
+    private readonly ChatTelemetry telemetry;
     private readonly TimeProvider time;
     private readonly ILogger<CandidateCircuit> logger;
     private readonly ModelCatalog? former;
 
     public ModelCatalog(
-        IReadOnlyList<IProvider> providers, ModelsOptions options, RoutingOptions routing, TimeProvider time, ILogger<CandidateCircuit> logger,
-        ModelCatalog? former)
+        IReadOnlyList<IProvider> providers, ModelsOptions options, RoutingOptions routing, ChatTelemetry telemetry, TimeProvider time,
+        ILogger<CandidateCircuit> logger, ModelCatalog? former)
     {
         this.providers = providers.ToDictionary(p => p.Name, StringComparer.OrdinalIgnoreCase);
         this.options = options;
         this.routing = routing;
+        this.telemetry = telemetry;
         this.time = time;
         this.logger = logger;
         // Health learned under other rules is of no use.
@@ -105,8 +107,10 @@ internal sealed class ModelCatalog
 
     private Backend? FindFormer((IProvider, string) backend) => former?.backends.GetValueOrDefault(backend);
 
-    private Backend CreateBackend(IProvider provider, string model) =>
-        new(provider.CreateChatClient(model), new CandidateCircuit(provider.Name, model, routing, time, logger));
+    /// <summary>What is done with every call of a model is around its client, from the outside in: routing, the circuit, telemetry.</summary>
+    private Backend CreateBackend(IProvider provider, string model) => new(
+        new TelemetryChatClient(provider.CreateChatClient(model), provider.Name, model, telemetry, time),
+        new CandidateCircuit(provider.Name, model, routing, time, logger));
 
     private static ModelCandidate CreateCandidate(IProvider provider, ModelCandidateOptions settings, Backend backend) => new()
     {

@@ -7,13 +7,13 @@ namespace AiChat.Core.Models;
 /// <summary>Every alias with its candidates, as the configuration has them.</summary>
 /// <exception cref="ArgumentException">Two providers have one name.</exception>
 public sealed class ModelRegistry(
-    IEnumerable<IProvider> providers, IOptions<ModelsOptions> options, IOptions<RoutingOptions> routing, TimeProvider time,
-    ILogger<CandidateCircuit> logger)
+    IEnumerable<IProvider> providers, IOptions<ModelsOptions> options, IOptions<RoutingOptions> routing, ChatTelemetry telemetry,
+    TimeProvider time, ILogger<CandidateCircuit> logger)
 {
     /// <summary>The provider that answers where no candidate of an alias can be used.</summary>
     public const string OfflineProvider = "offline";
 
-    private volatile ModelCatalog catalog = new([.. providers], options.Value, routing.Value, time, logger, former: null);
+    private volatile ModelCatalog catalog = new([.. providers], options.Value, routing.Value, telemetry, time, logger, former: null);
 
     /// <summary>All aliases, by name.</summary>
     public IReadOnlyList<ModelAlias> Aliases => catalog.Aliases;
@@ -39,5 +39,5 @@ public sealed class ModelRegistry(
     /// long as its provider is the same.
     /// </summary>
     public void Replace(IReadOnlyList<IProvider> named, ModelsOptions models, RoutingOptions rules) =>
-        catalog = new ModelCatalog(named, models, rules, time, logger, catalog);
+        catalog = new ModelCatalog(named, models, rules, telemetry, time, logger, catalog);
 }

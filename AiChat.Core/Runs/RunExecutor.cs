@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using AiChat.Core.Errors;
+using AiChat.Core.Models;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -62,12 +63,19 @@ public sealed partial class RunExecutor(
     /// <summary>
     /// Makes a run known before it is stored, so that the run in front of it in its chat can begin it. False when it is known already.
     /// </summary>
-    public bool TryRegister(ActiveRun run) => active.TryAdd(run.Run.Id, run);
+    public bool TryRegister(ActiveRun run)
+    {
+        if (!active.TryAdd(run.Run.Id, run))
+            return false;
+        ChatTelemetry.ActiveRuns.Add(1);
+        return true;
+    }
 
     /// <summary>Takes back <see cref="TryRegister"/> for a run that was not accepted.</summary>
     public void Forget(ActiveRun run)
     {
-        active.TryRemove(KeyValuePair.Create(run.Run.Id, run));
+        if (active.TryRemove(KeyValuePair.Create(run.Run.Id, run)))
+            ChatTelemetry.ActiveRuns.Add(-1);
         run.Dispose();
     }
 

@@ -47,7 +47,7 @@ public sealed class ModelRegistryTests
     {
         var alias = Registry(Alias("fast", ("groq", "oss"), ("openai", "gpt"), ("offline", "x"))).Get("fast");
 
-        Assert.That((alias.Active.Provider, alias.Active.Model, alias.Active.Client), Is.EqualTo(("openai", "gpt", OpenAiClient.Object)));
+        Assert.That((alias.Active.Provider, alias.Active.Model), Is.EqualTo(("openai", "gpt")));
         Assert.That(alias.Candidates.Select(c => (c.Provider, c.MissingSetting)), Is.EqualTo(new[]
         {
             ("groq", "GROQ_API_KEY"), ("openai", null), ("offline", (string?)null),
@@ -59,7 +59,7 @@ public sealed class ModelRegistryTests
     {
         var alias = Registry(Alias("fast", ("groq", "oss"))).Get("fast");
 
-        Assert.That((alias.Active.Provider, alias.Active.Client), Is.EqualTo(("offline", OfflineClient.Object)));
+        Assert.That(alias.Active.Provider, Is.EqualTo("offline"));
         Assert.That(alias.Candidates.Select(c => c.Provider), Is.EqualTo(new[] { "groq", "offline" }));
     }
 
@@ -77,6 +77,19 @@ public sealed class ModelRegistryTests
         var alias = Registry(Alias("fast", ("OpenAI", "gpt"))).Get("fast");
 
         Assert.That(alias.Active.Provider, Is.EqualTo("openai"));
+    }
+
+    [Test]
+    public async Task Candidates_Client_IsTheProvidersOwnBehindItsTelemetry()
+    {
+        var answer = new ChatResponse(new ChatMessage(ChatRole.Assistant, "Hello!"));
+        OpenAiClient.Setup(c => c.GetResponseAsync(It.IsAny<IEnumerable<ChatMessage>>(), null, default)).ReturnsAsync(answer);
+        var client = Registry(Alias("fast", ("groq", "oss"), ("openai", "gpt"))).Get("fast").Active.Client;
+
+        var response = await client.GetResponseAsync([]);
+
+        Assert.That(client, Is.InstanceOf<TelemetryChatClient>());
+        Assert.That(response, Is.SameAs(answer));
     }
 
     [Test]
@@ -324,7 +337,7 @@ public sealed class ModelRegistryTests
         [Provider("groq", GroqClient, "GROQ_API_KEY"), Provider("openai", OpenAiClient), Provider("offline", OfflineClient)];
 
     private static ModelRegistry NewRegistry(IReadOnlyList<IProvider> providers, ModelsOptions options) => new(
-        providers, Options.Create(options), Options.Create(new RoutingOptions()), TimeProvider.System, NullLogger<CandidateCircuit>.Instance);
+        providers, Options.Create(options), Options.Create(new RoutingOptions()), new ChatTelemetry(includeContents: false), TimeProvider.System, NullLogger<CandidateCircuit>.Instance);
 
     private static IProvider Provider(string name, Mock<IChatClient> client, string? missingSetting = null)
     {

@@ -253,7 +253,7 @@ public abstract class RunTestBase
         options.Aliases["smart"] = Alias("oss-120b", 8192);
         // A test's clock stands still: nobody would end a wait for another try.
         var routing = Options.Create(new RoutingOptions { Retries = 0 });
-        return new ModelRegistry([provider.Object], Options.Create(options), routing, Time, loggers.CreateLogger<CandidateCircuit>());
+        return new ModelRegistry([provider.Object], Options.Create(options), routing, new ChatTelemetry(includeContents: false), Time, loggers.CreateLogger<CandidateCircuit>());
 
         static ModelAliasOptions Alias(string model, int window) =>
             new() { Candidates = [new ModelCandidateOptions { Provider = "groq", Model = model, ContextWindow = window }] };
