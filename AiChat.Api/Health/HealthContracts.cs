@@ -1,3 +1,7 @@
+using AiChat.Api.Models;
+using AiChat.Core.Models;
+using AiChat.Core.Runs;
+
 namespace AiChat.Api.Health;
 
 /// <summary>What this server is.</summary>
@@ -24,7 +28,8 @@ public sealed record HealthResponse
 public sealed record ReadyResponse
 {
     /// <summary>
-    /// <c>healthy</c>; <c>degraded</c> when a model's last call failed (requests are still taken); <c>unhealthy</c> with status 503.
+    /// <c>healthy</c>; <c>degraded</c> when a model is left alone, another one answers in its place, or the last call of the one that answers
+    /// failed (requests are still taken); <c>unhealthy</c> with status 503.
     /// </summary>
     public required string Status { get; init; }
 
@@ -47,6 +52,87 @@ public sealed record ReadyModelResponse
     /// <summary>The model that answers now, as its provider names it.</summary>
     public required string Model { get; init; }
 
-    /// <summary>Why the last call failed; null when it did not, or there was none.</summary>
+    /// <summary>Why the last call of the one that answers now failed; null when it did not, or there was none.</summary>
     public string? LastError { get; init; }
+
+    /// <summary>Whatever may answer, in the order it is tried.</summary>
+    public required IReadOnlyList<ReadyCandidateResponse> Candidates { get; init; }
+}
+
+/// <summary>How one model at one provider does.</summary>
+public sealed record ReadyCandidateResponse
+{
+    /// <summary>The provider.</summary>
+    public required string Provider { get; init; }
+
+    /// <summary>The model's id at the provider.</summary>
+    public required string Model { get; init; }
+
+    /// <summary>Whether it is the one that answers now.</summary>
+    public required bool Active { get; init; }
+
+    /// <summary>Whether it is called.</summary>
+    public required CandidateState State { get; init; }
+
+    /// <summary>Since when it is in that state.</summary>
+    public required DateTimeOffset Since { get; init; }
+
+    /// <summary>Why its last call failed; null when it did not, or there was none.</summary>
+    public string? LastError { get; init; }
+
+    /// <summary>How long its first text takes, in milliseconds: the median of its last calls; null before the first.</summary>
+    public int? TimeToFirstTokenMs { get; init; }
+
+    /// <summary>What the operator has to do for it; null when there is nothing.</summary>
+    public string? Cure { get; init; }
+}
+
+internal static class HealthMapper
+{
+    /// <summary>Whether the alias answers in another way than it is meant to: not with its first model, or with one that failed just now.</summary>
+    public static bool IsDegraded(ModelAlias alias) =>
+        alias.Active != alias.Candidates.First(c => c.IsUsable)
+        || alias.Active.Health.LastError is not null
+        || alias.Candidates.Any(c => c.IsUsable && c.Health.State != CandidateState.Closed);
+
+    public static ReadyModelResponse ToResponse(ModelAlias alias)
+    {
+        var active = alias.Active;
+        return new ReadyModelResponse
+        {
+            Name = alias.Name,
+            Provider = active.Provider,
+            Model = active.Model,
+            LastError = ToCode(active.Health.LastError),
+            Candidates = [.. alias.Candidates.Select(c => ToResponse(alias, c, isActive: ReferenceEquals(c, active)))],
+        };
+    }
+
+    private static ReadyCandidateResponse ToResponse(ModelAlias alias, ModelCandidate candidate, bool isActive)
+    {
+        var health = candidate.Health;
+        return new ReadyCandidateResponse
+        {
+            Provider = candidate.Provider,
+            Model = candidate.Model,
+            Active = isActive,
+            State = health.State,
+            Since = health.Since,
+            LastError = ToCode(health.LastError),
+            TimeToFirstTokenMs = ModelMapper.ToMilliseconds(health.TimeToFirstToken),
+            Cure = GetCure(alias, candidate, health),
+        };
+    }
+
+    private static string? GetCure(ModelAlias alias, ModelCandidate candidate, CandidateHealth health) => health switch
+    {
+        { State: CandidateState.NoKey } => $"Set {candidate.MissingSetting}.",
+        { LastError: ProviderError.Unauthorized } when candidate.KeySetting is { } setting =>
+            $"{candidate.Provider} refuses the key in {setting}: correct it.",
+        { State: CandidateState.UnknownModel } or { LastError: ProviderError.UnknownModel } =>
+            $"{candidate.Provider} does not have {candidate.Model}: name another model in Models:{alias.Name}:Candidates.",
+        _ => null,
+    };
+
+    private static string? ToCode(ProviderError? error) => error is { } known ? RunError.ToCode(known) : null;
 }

@@ -52,12 +52,11 @@ public sealed class HealthController(ModelRegistry models, Migrator migrator, Sq
     {
         var state = await CheckDatabaseAsync(ct);
         var isReady = state == "ok" && !executor.IsStopping;
-        var answers = models.Aliases.Select(ToResponse).ToList();
         var response = new ReadyResponse
         {
-            Status = !isReady ? "unhealthy" : answers.Exists(a => a.LastError is not null) ? "degraded" : "healthy",
+            Status = !isReady ? "unhealthy" : models.Aliases.Any(HealthMapper.IsDegraded) ? "degraded" : "healthy",
             Database = state,
-            Models = answers,
+            Models = [.. models.Aliases.Select(HealthMapper.ToResponse)],
         };
         return StatusCode(isReady ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable, response);
     }
@@ -75,12 +74,4 @@ public sealed class HealthController(ModelRegistry models, Migrator migrator, Sq
             return "the database cannot be read";
         }
     }
-
-    private static ReadyModelResponse ToResponse(ModelAlias alias) => new()
-    {
-        Name = alias.Name,
-        Provider = alias.Active.Provider,
-        Model = alias.Active.Model,
-        LastError = alias.Active.Health.LastError is { } error ? RunError.ToCode(error) : null,
-    };
 }

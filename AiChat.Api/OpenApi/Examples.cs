@@ -142,8 +142,8 @@ internal static class Examples
         Database = "ok",
         Models =
         [
-            new ReadyModelResponse { Name = "fast", Provider = Provider, Model = FastModel },
-            new ReadyModelResponse { Name = "smart", Provider = Provider, Model = SmartModel },
+            OfReadyModel("fast", FastModel, "gpt-5-mini"),
+            OfReadyModel("smart", SmartModel, "gpt-5"),
         ],
     };
 
@@ -317,7 +317,20 @@ internal static class Examples
         Model = active,
         Candidates =
         [
-            new ModelCandidateResponse { Provider = Provider, Model = active, ContextWindow = 131_072, Usable = true, Active = true },
+            new ModelCandidateResponse
+            {
+                Provider = Provider,
+                Model = active,
+                ContextWindow = 131_072,
+                MaxOutputTokens = 65_536,
+                InputPrice = 0.1m,
+                OutputPrice = 0.5m,
+                Usable = true,
+                Active = true,
+                State = CandidateState.Closed,
+                Since = Created,
+                TimeToFirstTokenMs = 212,
+            },
             new ModelCandidateResponse
             {
                 Provider = "openai",
@@ -326,6 +339,26 @@ internal static class Examples
                 Usable = false,
                 MissingSetting = "OPENAI_API_KEY",
                 Active = false,
+                State = CandidateState.NoKey,
+                Since = Created,
+            },
+        ],
+    };
+
+    private static ReadyModelResponse OfReadyModel(string name, string active, string other) => new()
+    {
+        Name = name,
+        Provider = Provider,
+        Model = active,
+        Candidates =
+        [
+            new ReadyCandidateResponse
+            {
+                Provider = Provider, Model = active, Active = true, State = CandidateState.Closed, Since = Created, TimeToFirstTokenMs = 212,
+            },
+            new ReadyCandidateResponse
+            {
+                Provider = "openai", Model = other, Active = false, State = CandidateState.NoKey, Since = Created, Cure = "Set OPENAI_API_KEY.",
             },
         ],
     };

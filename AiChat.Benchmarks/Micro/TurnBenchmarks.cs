@@ -65,6 +65,8 @@ public class TurnBenchmarks
 
         public string? MissingSetting => null;
 
+        public string? KeySetting => null;
+
         public IChatClient CreateChatClient(string model) => new InstantChatClient();
     }
 

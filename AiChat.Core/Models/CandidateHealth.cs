@@ -5,9 +5,8 @@ namespace AiChat.Core.Models;
 /// <param name="Since">Since when it is in that state.</param>
 /// <param name="LastError">Why its last call failed; null when it did not, or there was none.</param>
 /// <param name="TimeToFirstToken">The median of its last calls; null before the first.</param>
-/// <param name="Setting">The setting to correct, where that is what is wrong: the one with the provider's key.</param>
 public readonly record struct CandidateHealth(
-    CandidateState State, DateTimeOffset Since, ProviderError? LastError, TimeSpan? TimeToFirstToken, string? Setting = null);
+    CandidateState State, DateTimeOffset Since, ProviderError? LastError, TimeSpan? TimeToFirstToken);
 
 /// <summary>Whether a candidate is called.</summary>
 public enum CandidateState

@@ -11,8 +11,8 @@ public interface IProvider
     /// <summary>The setting that must be given before this provider can be used; null when it is ready.</summary>
     string? MissingSetting { get; }
 
-    /// <summary>The setting with its key, to be corrected when the provider refuses it; null when it has none.</summary>
-    string? KeySetting => null;
+    /// <summary>The setting that holds its key; null when it has none.</summary>
+    string? KeySetting { get; }
 
     /// <summary>
     /// A client for one model, made once per candidate and shared by all runs. It throws <see cref="ProviderException"/> for every

@@ -22,6 +22,9 @@ public sealed class ModelCandidate
     /// <summary>The setting without which the provider cannot be used; null when it can.</summary>
     public string? MissingSetting { get; init; }
 
+    /// <summary>The setting that holds the provider's key; null when it has none.</summary>
+    public string? KeySetting { get; init; }
+
     public required IChatClient Client { get; init; }
 
     public bool IsUsable => MissingSetting is null;
@@ -29,13 +32,5 @@ public sealed class ModelCandidate
     /// <summary>Keeps calls away while it is in trouble; shared with other aliases that name the same model.</summary>
     public required CandidateCircuit Circuit { get; init; }
 
-    /// <summary>The setting with the provider's key; null when it has none.</summary>
-    public string? KeySetting { get; init; }
-
-    public CandidateHealth Health => Circuit.GetHealth() switch
-    {
-        { } health when !IsUsable => health with { State = CandidateState.NoKey, Setting = MissingSetting },
-        { LastError: ProviderError.Unauthorized } health => health with { Setting = KeySetting },
-        var health => health,
-    };
+    public CandidateHealth Health => IsUsable ? Circuit.GetHealth() : Circuit.GetHealth() with { State = CandidateState.NoKey };
 }

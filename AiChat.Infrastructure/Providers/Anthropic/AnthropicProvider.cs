@@ -25,7 +25,8 @@ public sealed class AnthropicProvider : IProvider, IDisposable
         Name = name;
         this.settings = settings;
         this.time = time;
-        MissingSetting = settings is { RequiresApiKey: true, ApiKey: null } ? ProviderOptions.KeySetting(name) : null;
+        KeySetting = ProviderOptions.KeySetting(name);
+        MissingSetting = settings is { RequiresApiKey: true, ApiKey: null } ? KeySetting : null;
         http = new Lazy<HttpClient>(CreateHttpClient);
         // With the first call: the SDK looks through every library of the process before it makes a client.
         service = new Lazy<IMessageServiceWithRawResponse>(() => new RawClient(CreateOptions(http.Value)).Messages);
@@ -34,6 +35,8 @@ public sealed class AnthropicProvider : IProvider, IDisposable
     public string Name { get; }
 
     public string? MissingSetting { get; }
+
+    public string? KeySetting { get; }
 
     public IChatClient CreateChatClient(string model) => new AnthropicChatClient(
         service,

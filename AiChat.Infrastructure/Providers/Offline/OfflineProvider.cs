@@ -13,5 +13,7 @@ public sealed class OfflineProvider(string name, string hint, TimeProvider time)
 
     public string? MissingSetting => null;
 
+    public string? KeySetting => null;
+
     public IChatClient CreateChatClient(string model) => new OfflineChatClient(new ChatClientMetadata(name, defaultModelId: model), hint, time);
 }

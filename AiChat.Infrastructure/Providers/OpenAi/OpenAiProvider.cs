@@ -24,7 +24,8 @@ public sealed class OpenAiProvider : IProvider, IDisposable
         Name = name;
         this.settings = settings;
         this.time = time;
-        MissingSetting = settings is { RequiresApiKey: true, ApiKey: null } ? ProviderOptions.KeySetting(name) : null;
+        KeySetting = ProviderOptions.KeySetting(name);
+        MissingSetting = settings is { RequiresApiKey: true, ApiKey: null } ? KeySetting : null;
         http = new Lazy<HttpClient>(CreateHttpClient);
         pipeline = new Lazy<ClientPipeline>(() => CreatePipeline(http.Value));
     }
@@ -33,7 +34,7 @@ public sealed class OpenAiProvider : IProvider, IDisposable
 
     public string? MissingSetting { get; }
 
-    public string? KeySetting => ProviderOptions.KeySetting(Name);
+    public string? KeySetting { get; }
 
     public IChatClient CreateChatClient(string model)
     {

@@ -1,4 +1,6 @@
 using System.Data.Common;
+using System.Text.Json;
+using AiChat.Core.Models;
 using AiChat.Infrastructure.Persistence.Sqlite;
 using AiChat.Tests.Support;
 using Dapper;
@@ -8,8 +10,11 @@ namespace AiChat.Tests.Api.Health;
 
 public sealed class HealthTests : ApiTestBase
 {
-    private const string GroqModels =
-        """[{"name":"fast","provider":"groq","model":"openai/gpt-oss-20b","last_error":null},{"name":"smart","provider":"groq","model":"openai/gpt-oss-120b","last_error":null}]""";
+    private const string Groq20B =
+        """{"provider":"groq","model":"openai/gpt-oss-20b","active":true,"state":"closed","since":"<instant>","last_error":null,"time_to_first_token_ms":null,"cure":null}""";
+
+    private const string Groq120B =
+        """{"provider":"groq","model":"openai/gpt-oss-120b","active":true,"state":"closed","since":"<instant>","last_error":null,"time_to_first_token_ms":null,"cure":null}""";
 
     private DbConnection? writer;
 
@@ -58,7 +63,8 @@ public sealed class HealthTests : ApiTestBase
         Assert.Multiple(() =>
         {
             Assert.That(reply.Status, Is.EqualTo(200));
-            Assert.That(reply.Text, Is.EqualTo($$"""{"status":"healthy","database":"ok","models":{{GroqModels}}}"""));
+            Assert.That(reply.Masked, Is.EqualTo(
+                $$"""{"status":"healthy","database":"ok","models":[{"name":"fast","provider":"groq","model":"openai/gpt-oss-20b","last_error":null,"candidates":[{{Groq20B}},{{WithoutKey("openai", "gpt-4.1-mini")}},{{WithoutKey("anthropic", "claude-haiku-4-5")}}]},{"name":"smart","provider":"groq","model":"openai/gpt-oss-120b","last_error":null,"candidates":[{{Groq120B}},{{WithoutKey("openai", "gpt-4.1")}},{{WithoutKey("anthropic", "claude-sonnet-4-5")}}]}]}"""));
         });
     }
 
@@ -69,9 +75,15 @@ public sealed class HealthTests : ApiTestBase
 
         var reply = await App.GetAsync("/health/ready");
 
-        Assert.That(reply.Text, Is.EqualTo("""
-            {"status":"healthy","database":"ok","models":[{"name":"fast","provider":"offline","model":"offline","last_error":null},{"name":"smart","provider":"offline","model":"offline","last_error":null}]}
-            """));
+        var fast = reply.Json.GetProperty("models")[0];
+        Assert.Multiple(() =>
+        {
+            Assert.That(reply.Json.Text("status"), Is.EqualTo("healthy"));
+            Assert.That((fast.Text("name"), fast.Text("provider"), fast.Text("model")), Is.EqualTo(("fast", "offline", "offline")));
+            Assert.That(fast.GetProperty("candidates").Texts("provider"), Is.EqualTo(new[] { "groq", "openai", "anthropic", "offline" }));
+            Assert.That(fast.GetProperty("candidates").Texts("state"), Is.EqualTo(new[] { "no_key", "no_key", "no_key", "closed" }));
+            Assert.That(fast.GetProperty("candidates").Texts("cure"), Is.EqualTo(new[] { "Set GROQ_API_KEY.", "Set OPENAI_API_KEY.", "Set ANTHROPIC_API_KEY.", null }));
+        });
     }
 
     [Test]
@@ -90,7 +102,21 @@ public sealed class HealthTests : ApiTestBase
             Assert.That(reply.Json.Text("status"), Is.EqualTo("degraded"));
             Assert.That(reply.Json.Text("database"), Is.EqualTo("ok"));
             Assert.That(reply.Json.GetProperty("models").Texts("last_error"), Is.EqualTo(new[] { "provider_unauthorized", null }));
+            Assert.That(GetFirstCandidate(reply).Text("last_error"), Is.EqualTo("provider_unauthorized"));
+            Assert.That(GetFirstCandidate(reply).Text("cure"), Is.EqualTo("groq refuses the key in GROQ_API_KEY: correct it."));
         });
+    }
+
+    [Test]
+    public async Task Get_ReadyAfterAProviderDidNotKnowTheModel_SaysWhereToNameAnother()
+    {
+        StartApp();
+        App.Services.GetRequiredService<ModelRegistry>().Get("fast").Candidates[0].Report(ProviderError.UnknownModel);
+
+        var reply = await App.GetAsync("/health/ready");
+
+        Assert.That(reply.Json.Text("status"), Is.EqualTo("degraded"));
+        Assert.That(GetFirstCandidate(reply).Text("cure"), Is.EqualTo("groq does not have openai/gpt-oss-20b: name another model in Models:fast:Candidates."));
     }
 
     [Test]
@@ -104,7 +130,8 @@ public sealed class HealthTests : ApiTestBase
 
         var reply = await App.GetAsync("/health/ready");
 
-        Assert.That(reply.Text, Is.EqualTo($$"""{"status":"healthy","database":"ok","models":{{GroqModels}}}"""));
+        Assert.That(reply.Json.Text("status"), Is.EqualTo("healthy"));
+        Assert.That((GetFirstCandidate(reply).Text("last_error"), GetFirstCandidate(reply).Text("cure")), Is.EqualTo((default(string), default(string))));
     }
 
     [Test]
@@ -133,8 +160,9 @@ public sealed class HealthTests : ApiTestBase
         Assert.Multiple(() =>
         {
             Assert.That(reply.Status, Is.EqualTo(503));
-            Assert.That(reply.Text, Is.EqualTo(
-                $$"""{"status":"unhealthy","database":"the database takes no writes; its disk may be full or failing","models":{{GroqModels}}}"""));
+            Assert.That(reply.Json.Text("status"), Is.EqualTo("unhealthy"));
+            Assert.That(reply.Json.Text("database"), Is.EqualTo("the database takes no writes; its disk may be full or failing"));
+            Assert.That(reply.Json.GetProperty("models").Texts("provider"), Is.EqualTo(new[] { "groq", "groq" }));
         });
     }
 
@@ -162,8 +190,13 @@ public sealed class HealthTests : ApiTestBase
 
         var reply = await App.GetAsync("/health/ready");
 
-        Assert.That(reply.Text, Is.EqualTo($$"""{"status":"healthy","database":"ok","models":{{GroqModels}}}"""));
+        Assert.That((reply.Json.Text("status"), reply.Json.Text("database")), Is.EqualTo(("healthy", "ok")));
     }
+
+    private static JsonElement GetFirstCandidate(ApiReply reply) => reply.Json.GetProperty("models")[0].GetProperty("candidates")[0];
+
+    private static string WithoutKey(string provider, string model) =>
+        $$"""{"provider":"{{provider}}","model":"{{model}}","active":false,"state":"no_key","since":"<instant>","last_error":null,"time_to_first_token_ms":null,"cure":"Set {{provider.ToUpperInvariant()}}_API_KEY."}""";
 
     /// <summary>Makes the connection that writes refuse to, while nothing is written. SQLite says the same of a disk mounted read-only.</summary>
     private async Task SetReadOnlyAsync(bool isReadOnly)

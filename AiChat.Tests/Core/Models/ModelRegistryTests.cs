@@ -167,7 +167,7 @@ public sealed class ModelRegistryTests
     {
         var candidate = Registry(Alias("fast", ("groq", "oss"))).Get("fast").Candidates[0];
 
-        Assert.That((candidate.Health.State, candidate.Health.Setting), Is.EqualTo((CandidateState.NoKey, "GROQ_API_KEY")));
+        Assert.That((candidate.Health.State, candidate.MissingSetting), Is.EqualTo((CandidateState.NoKey, "GROQ_API_KEY")));
     }
 
     [Test]
@@ -177,7 +177,7 @@ public sealed class ModelRegistryTests
 
         await candidate.Circuit.ReportAsync(new ProviderException("openai", ProviderError.Unauthorized, ""));
 
-        Assert.That((candidate.Health.State, candidate.Health.Setting), Is.EqualTo((CandidateState.Open, "OPENAI_API_KEY")));
+        Assert.That((candidate.Health.State, candidate.KeySetting), Is.EqualTo((CandidateState.Open, "OPENAI_API_KEY")));
     }
 
     [Test]
