@@ -20,10 +20,12 @@ public static class ChatCoreSetup
 
         services.AddOptions<RunOptions>().BindConfiguration(RunOptions.Section).ValidateOnStart();
         services.AddOptions<MemoryOptions>().BindConfiguration(MemoryOptions.Section).ValidateOnStart();
+        services.AddOptions<TitleOptions>().BindConfiguration(TitleOptions.Section).ValidateOnStart();
         services.AddOptions<ModelsOptions>().Configure<IConfiguration>((o, c) => o.Bind(c.GetSection(ModelsOptions.Section))).ValidateOnStart();
         services.AddOptions<BudgetOptions>().Configure<IConfiguration>((o, c) => o.Bind(c.GetSection(BudgetOptions.Section))).ValidateOnStart();
         services.AddSingleton<IValidateOptions<RunOptions>, RunOptionsValidator>();
         services.AddSingleton<IValidateOptions<MemoryOptions>, MemoryOptionsValidator>();
+        services.AddSingleton<IValidateOptions<TitleOptions>, TitleOptionsValidator>();
         services.AddSingleton<IValidateOptions<ModelsOptions>, ModelsOptionsValidator>();
         services.AddSingleton<IValidateOptions<BudgetOptions>>(provider => new BudgetOptionsValidator(() => GetUnvalidatedModels(provider).Aliases.Keys));
         services.AddOptions<RoutingOptions>().BindConfiguration(RoutingOptions.Section).ValidateOnStart();
@@ -35,11 +37,13 @@ public static class ChatCoreSetup
         services.AddSingleton<ContextBuilder>();
         services.AddSingleton<BudgetPolicy>();
         services.AddSingleton<ChatService>();
+        services.AddSingleton<TitleWriter>();
         services.AddSingleton<RunService>();
         services.AddSingleton<RunGenerator>();
         services.AddSingleton<RunExecutor>();
         // Stopped in the opposite order: text is stored as long as runs go on.
         services.AddHostedService<RunCleaner>();
+        services.AddHostedService(provider => provider.GetRequiredService<TitleWriter>());
         services.AddHostedService<RunLogFlusher>();
         services.AddHostedService(provider => provider.GetRequiredService<RunExecutor>());
         services.AddHostedService<RunRecovery>();

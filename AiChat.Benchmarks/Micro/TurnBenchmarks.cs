@@ -1,10 +1,12 @@
 using AiChat.Core.Budgets;
+using AiChat.Core.Chats;
 using AiChat.Core.Memory;
 using AiChat.Core.Models;
 using AiChat.Core.Runs;
 using AiChat.Infrastructure.Chats;
 using AiChat.Infrastructure.Idempotency;
 using AiChat.Infrastructure.Runs;
+using AiChat.Infrastructure.Usage;
 using BenchmarkDotNet.Attributes;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.Hosting;
@@ -30,16 +32,21 @@ public class TurnBenchmarks
 
         var models = new ModelsOptions();
         models.Aliases[ModelsOptions.DefaultAlias] = new ModelAliasOptions { Candidates = [new() { Provider = InstantProvider.ProviderName, Model = "instant" }] };
+        var registry = new ModelRegistry(
+            [new InstantProvider()], Options.Create(models), Options.Create(new RoutingOptions()), new ChatTelemetry(includeContents: false),
+            TimeProvider.System, NullLogger<CandidateCircuit>.Instance);
+        var chats = new ChatRepository(database.Sqlite);
         var runs = new RunRepository(database.Sqlite);
         var context = new ContextBuilder(new MessageRepository(database.Sqlite), Options.Create(new MemoryOptions()));
         var options = Options.Create(new RunOptions());
         var generator = new RunGenerator(context, options, TimeProvider.System, NullLogger<RunGenerator>.Instance);
-        executor = new RunExecutor(runs, generator, options, new EndlessLifetime(), TimeProvider.System, NullLogger<RunExecutor>.Instance);
+        var budgets = new BudgetPolicy(Options.Create(new BudgetOptions()));
+        var usage = new UsageRepository(database.Sqlite, budgets);
+        var titles = new TitleWriter(
+            chats, usage, registry, Options.Create(new TitleOptions()), TimeProvider.System, NullLogger<TitleWriter>.Instance);
+        executor = new RunExecutor(runs, generator, titles, options, new EndlessLifetime(), TimeProvider.System, NullLogger<RunExecutor>.Instance);
         service = new RunService(
-            new ChatRepository(database.Sqlite), runs, new IdempotencyRepository(database.Sqlite),
-            new ModelRegistry(
-                [new InstantProvider()], Options.Create(models), Options.Create(new RoutingOptions()), new ChatTelemetry(includeContents: false), TimeProvider.System, NullLogger<CandidateCircuit>.Instance),
-            context, new BudgetPolicy(Options.Create(new BudgetOptions())), executor, options, TimeProvider.System);
+            chats, runs, new IdempotencyRepository(database.Sqlite), registry, context, budgets, executor, options, TimeProvider.System);
     }
 
     [GlobalCleanup]

@@ -19,6 +19,11 @@ public interface IChatRepository
     /// <summary>The changed chat; null when there is no such chat.</summary>
     Task<Chat?> UpdateAsync(string userId, string chatId, ChatChanges changes, DateTimeOffset now, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Names a chat that has no title; its place in the list stays. False when there is no such chat, or it has a title by now.
+    /// </summary>
+    Task<bool> SetTitleAsync(string userId, string chatId, string title, CancellationToken cancellationToken);
+
     /// <summary>Removes the chat with its messages and runs; false when there is no such chat.</summary>
     Task<bool> DeleteAsync(string userId, string chatId, CancellationToken cancellationToken);
 }

@@ -17,6 +17,25 @@ public static class TokenEstimator
     /// <summary>Tokens of the text alone.</summary>
     public static int Count(string text) => (Encoding.UTF8.GetByteCount(text) + BytesPerToken - 1) / BytesPerToken;
 
+    /// <summary>The beginning of the text that has so many tokens, in whole characters; the text itself when it has no more.</summary>
+    public static string Cut(string text, int tokens)
+    {
+        if (Count(text) <= tokens)
+            return text;
+
+        var length = 0;
+        var bytes = (long)tokens * BytesPerToken;
+        foreach (var rune in text.EnumerateRunes())
+        {
+            bytes -= rune.Utf8SequenceLength;
+            if (bytes < 0)
+                break;
+            length += rune.Utf16SequenceLength;
+        }
+
+        return text[..length];
+    }
+
     /// <summary>Tokens of a message with this text.</summary>
     public static int CountMessage(string text) => Count(text) + PerMessage;
 }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using AiChat.Core.Chats;
 using AiChat.Core.Errors;
 using AiChat.Core.Models;
 using Microsoft.Extensions.Hosting;
@@ -12,8 +13,8 @@ namespace AiChat.Core.Runs;
 /// that brought it is gone, and the shutdown waits for it.
 /// </summary>
 public sealed partial class RunExecutor(
-    IRunRepository runs, RunGenerator generator, IOptions<RunOptions> options, IHostApplicationLifetime lifetime, TimeProvider time,
-    ILogger<RunExecutor> logger) : IHostedService, IDisposable
+    IRunRepository runs, RunGenerator generator, TitleWriter titles, IOptions<RunOptions> options, IHostApplicationLifetime lifetime,
+    TimeProvider time, ILogger<RunExecutor> logger) : IHostedService, IDisposable
 {
     private static readonly TimeSpan DrainPollDelay = TimeSpan.FromMilliseconds(10);
     private static readonly TimeSpan StoreRetryDelay = TimeSpan.FromSeconds(1);
@@ -125,6 +126,7 @@ public sealed partial class RunExecutor(
             // Last: followers and whoever waits go on here, on this thread.
             run.Log.End(result);
             run.Complete(result);
+            titles.Offer(run.Run.Message, result);
         }
         catch (Exception failure)
         {

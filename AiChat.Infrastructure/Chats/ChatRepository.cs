@@ -133,6 +133,12 @@ public sealed class ChatRepository(SqliteDatabase database) : IChatRepository
         return database.WriteAsync(connection => connection.QuerySingleOrDefaultAsync<Chat>(Statement.Of(UpdateSql, parameters)));
     }
 
+    private const string SetTitleSql = "update chats set title = @Title where id = @ChatId and user_id = @UserId and title is null";
+
+    public Task<bool> SetTitleAsync(string userId, string chatId, string title, CancellationToken cancellationToken) =>
+        database.WriteAsync(async connection =>
+            await connection.ExecuteAsync(Statement.Of(SetTitleSql, new { ChatId = chatId, UserId = userId, Title = title })) > 0);
+
     private const string DeleteSql = "delete from chats where id = @ChatId and user_id = @UserId";
 
     private const string CountDownSql = "update users set chat_count = chat_count - 1 where id = @UserId";

@@ -52,6 +52,8 @@ public sealed class AiChatApplication : IAsyncDisposable
             ["DATABASE_URL"] = $"sqlite:///{folder.FullName}/chats.db",
             // A failure that a test asks for is one its client sees.
             ["Routing:Retries"] = "0",
+            // Calls of the model are counted; tests of titles switch them on.
+            ["Titles:Enabled"] = "false",
         }, services);
         foreach (var (key, value) in settings)
             factory.Settings[key] = value;

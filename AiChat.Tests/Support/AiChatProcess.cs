@@ -37,6 +37,8 @@ public sealed partial class AiChatProcess : IDisposable
         };
         foreach (var name in ForeignSettings)
             start.Environment.Remove(name);
+        // Calls of the model are counted.
+        start.Environment["Titles__Enabled"] = "false";
         foreach (var (name, value) in environment)
             start.Environment[name] = value;
 

@@ -1,6 +1,5 @@
 using System.Data.Common;
 using System.Text.Json;
-using AiChat.Core.Models;
 using AiChat.Infrastructure.Persistence.Sqlite;
 using AiChat.Tests.Support;
 using Dapper;
@@ -111,7 +110,9 @@ public sealed class HealthTests : ApiTestBase
     public async Task Get_ReadyAfterAProviderDidNotKnowTheModel_SaysWhereToNameAnother()
     {
         StartApp();
-        App.Services.GetRequiredService<ModelRegistry>().Get("fast").Candidates[0].Report(ProviderError.UnknownModel);
+        App.Log.Expect("404");
+        Llm.Enqueue(LlmReplies.Status(404));
+        await App.PostAsync("/chat", new { message = "Hello" });
 
         var reply = await App.GetAsync("/health/ready");
 

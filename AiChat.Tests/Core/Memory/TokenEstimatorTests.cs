@@ -19,6 +19,20 @@ public sealed class TokenEstimatorTests
         Assert.That(tokens, Is.EqualTo(expected));
     }
 
+    [TestCase("", 0, "")]
+    [TestCase("abc", 1, "abc")]
+    [TestCase("abcd", 1, "abc")]
+    [TestCase("abé", 1, "ab")]
+    [TestCase("😀x", 1, "")]
+    [TestCase("😀x", 2, "😀x")]
+    [TestCase("abc", 0, "")]
+    public void Cut_Text_IsAsManyWholeCharactersAsTheTokensHold(string text, int tokens, string expected)
+    {
+        var cut = TokenEstimator.Cut(text, tokens);
+
+        Assert.That(cut, Is.EqualTo(expected));
+    }
+
     [Test]
     public void CountMessage_Text_AddsWhatAMessageCostsBesideIt()
     {

@@ -6,6 +6,7 @@ using AiChat.Core.Idempotency;
 using AiChat.Core.Memory;
 using AiChat.Core.Models;
 using AiChat.Core.Runs;
+using AiChat.Core.Usage;
 using AiChat.Tests.Support;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.Hosting.Internal;
@@ -84,7 +85,9 @@ public abstract class RunTestBase
         var context = new ContextBuilder(Messages.Object, Options.Create(new MemoryOptions()));
         var options = Options.Create(Settings);
         Generator = new RunGenerator(context, options, Time, loggers.CreateLogger<RunGenerator>());
-        Executor = new RunExecutor(Runs.Object, Generator, options, Lifetime, Time, loggers.CreateLogger<RunExecutor>());
+        var titles = new TitleWriter(
+            Chats.Object, Mock.Of<IUsageRepository>(), Registry, Options.Create(new TitleOptions { Enabled = false }), Time, loggers.CreateLogger<TitleWriter>());
+        Executor = new RunExecutor(Runs.Object, Generator, titles, options, Lifetime, Time, loggers.CreateLogger<RunExecutor>());
         var budgets = new BudgetPolicy(Options.Create(new BudgetOptions()));
         Service = new RunService(Chats.Object, Runs.Object, Keys.Object, Registry, context, budgets, Executor, options, Time);
         await Executor.StartAsync(None);

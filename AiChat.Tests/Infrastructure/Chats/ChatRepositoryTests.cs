@@ -126,6 +126,35 @@ public sealed class ChatRepositoryTests(Engine engine) : RepositoryTestBase(engi
     }
 
     [Test]
+    public async Task SetTitleAsync_ChatWithoutTitle_NamesItAndLeavesItsPlace()
+    {
+        await Database.Chats.CreateAsync(NewChat("chat-1", updatedAt: 1), key: null, None);
+        await Database.Chats.CreateAsync(NewChat("chat-2", updatedAt: 2), key: null, None);
+
+        var isSet = await Database.Chats.SetTitleAsync(Anna, "chat-1", "Trip to 東京", None);
+
+        Assert.That(isSet, Is.True);
+        Assert.That((await Database.Chats.ListAsync(Anna, 10, after: null, None)).Chats, Is.EqualTo(new[]
+        {
+            NewChat("chat-2", updatedAt: 2), NewChat("chat-1", updatedAt: 1) with { Title = "Trip to 東京" },
+        }));
+    }
+
+    [TestCase(Anna, "titled")]
+    [TestCase(Bob, "untitled")]
+    [TestCase(Anna, "nowhere")]
+    public async Task SetTitleAsync_TitledForeignOrAbsentChat_ChangesNothing(string userId, string chatId)
+    {
+        await Database.Chats.CreateAsync(NewChat("titled") with { Title = "Mine" }, key: null, None);
+        await Database.Chats.CreateAsync(NewChat("untitled"), key: null, None);
+
+        var isSet = await Database.Chats.SetTitleAsync(userId, chatId, "Another", None);
+
+        Assert.That(isSet, Is.False);
+        Assert.That(await Database.QueryAsync<string?>("select title from chats order by id"), Is.EqualTo(new[] { "Mine", null }));
+    }
+
+    [Test]
     public async Task UpdateAsync_SomeFields_ChangesThemAndNothingElse()
     {
         var chat = NewChat("chat-1") with { Title = "Old", Model = "fast", SystemPrompt = "Be kind.", Metadata = "{}" };
