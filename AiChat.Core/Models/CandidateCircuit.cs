@@ -6,7 +6,7 @@ namespace AiChat.Core.Models;
 
 /// <summary>
 /// Knows how one model at one provider does, and keeps calls away from it while it is in trouble. All aliases that name the model share it.
-/// It opens when too many calls fail, and at once when the provider refuses the key, does not have the model or asks for a long wait. When
+/// It opens when too many calls fail or several in a row, and at once when the provider refuses the key, does not have the model or asks for a long wait. When
 /// the time is over, one call tries again. What says nothing about the backend counts neither way: a refused or too long prompt, a
 /// cancelled call. Safe to use from many threads; nothing is locked while a call goes on.
 /// </summary>
@@ -21,6 +21,7 @@ public sealed partial class CandidateCircuit
     private readonly FirstTokenTimes firstTokens = new();
     private volatile BreakerState state;
     private Refusal? refusal;
+    private int failuresInARow;
     private volatile object? lastError;
 
     /// <param name="provider">The provider's name, for the log.</param>
@@ -94,13 +95,25 @@ public sealed partial class CandidateCircuit
     {
         if (failure?.Error is ProviderError.Rejected or ProviderError.PromptTooLong)
             return;
-        if (failure is null ? lastError is not null : !Equals(lastError, failure.Error))
-            lastError = failure?.Error;
+        if (failure is null)
+        {
+            // Written seldom: all calls share them.
+            if (lastError is not null)
+                lastError = null;
+            if (Volatile.Read(ref failuresInARow) > 0)
+                Volatile.Write(ref failuresInARow, 0);
+            return;
+        }
 
-        if (failure?.Error is ProviderError.Unauthorized or ProviderError.UnknownModel)
+        lastError = failure.Error;
+        LogFailed(provider, model, failure.Error, failure.Message);
+        var inARow = Interlocked.Increment(ref failuresInARow);
+        if (failure.Error is ProviderError.Unauthorized or ProviderError.UnknownModel)
             Refuse(failure, options.RefusedBreakDuration);
-        else if (failure?.RetryAfter is { } wait && wait > options.LongestRetryAfter)
+        else if (failure.RetryAfter is { } wait && wait > options.LongestRetryAfter)
             Refuse(failure, wait < options.RefusedBreakDuration ? wait : options.RefusedBreakDuration);
+        else if (inARow >= options.FailuresInARow)
+            Refuse(failure, options.BreakDuration);
     }
 
     private void Refuse(ProviderException failure, TimeSpan wait)
@@ -108,8 +121,8 @@ public sealed partial class CandidateCircuit
         var now = time.GetUtcNow();
         var former = Volatile.Read(ref refusal);
         var since = former?.Error == failure.Error ? former.Since : now;
-        Interlocked.Exchange(ref refusal, new Refusal(failure.Error, since, now + wait));
-        if (former?.Error != failure.Error)
+        Interlocked.Exchange(ref refusal, new Refusal(failure.Error, since, now + wait, wait));
+        if (former is null)
             LogOpened(provider, model, wait, failure.Error, failure.Message);
     }
 
@@ -119,7 +132,7 @@ public sealed partial class CandidateCircuit
         var now = time.GetUtcNow();
         if (now < refused.Until)
             return false;
-        var trying = refused with { Until = now + options.RefusedBreakDuration, IsTrying = true };
+        var trying = refused with { Until = now + refused.Wait, IsTrying = true };
         if (Interlocked.CompareExchange(ref refusal, trying, refused) != refused)
             return false;
 
@@ -200,6 +213,9 @@ public sealed partial class CandidateCircuit
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Provider}, {Model} is left alone for {BreakDuration}: {ProviderError}, {Reason}")]
     private partial void LogOpened(string provider, string model, TimeSpan breakDuration, ProviderError providerError, string reason);
 
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Provider}, {Model} failed: {ProviderError}, {Reason}")]
+    private partial void LogFailed(string provider, string model, ProviderError providerError, string reason);
+
     [LoggerMessage(Level = LogLevel.Information, Message = "{Provider}, {Model} works again")]
     private partial void LogClosed(string provider, string model);
 
@@ -208,8 +224,13 @@ public sealed partial class CandidateCircuit
     /// <param name="Until">Until when calls are turned away; unset while they are not.</param>
     private sealed record BreakerState(CandidateState State, DateTimeOffset Since, DateTimeOffset Until);
 
-    /// <summary>The provider said itself that calling it is no use.</summary>
-    private sealed record Refusal(ProviderError Error, DateTimeOffset Since, DateTimeOffset Until, bool IsTrying = false)
+    /// <summary>Calling it is of no use: the provider said so itself, or several calls in a row have shown it.</summary>
+    /// <param name="Error">Why.</param>
+    /// <param name="Since">Since when.</param>
+    /// <param name="Until">When one call tries again.</param>
+    /// <param name="Wait">How long it is left alone after each such call.</param>
+    /// <param name="IsTrying">Whether that call goes on.</param>
+    private sealed record Refusal(ProviderError Error, DateTimeOffset Since, DateTimeOffset Until, TimeSpan Wait, bool IsTrying = false)
     {
         public CandidateState State => Error == ProviderError.UnknownModel
             ? CandidateState.UnknownModel

@@ -142,7 +142,10 @@ internal sealed class RoutedSend
                 $"The prompt has about {CountTokens()} tokens, more than any candidate takes; the first one, {first.Model}, takes {first.ContextWindow}.");
         }
 
-        return new ProviderException(first.Provider, ProviderError.Unavailable, "Every candidate is left alone because it has failed before.")
+        // What the operator has to mend is said as long as nothing else is wrong.
+        var errors = candidates.Where(Fits).Select(c => c.Health.LastError).Distinct().ToList();
+        var error = errors is [ProviderError.Unauthorized or ProviderError.UnknownModel] ? errors[0]!.Value : ProviderError.Unavailable;
+        return new ProviderException(first.Provider, error, "Every candidate is left alone because it has failed before.")
         {
             RetryAfter = waits.Min(),
         };
@@ -163,13 +166,18 @@ internal sealed class RoutedSend
         Shown = shown,
     };
 
-    /// <summary>The prompt with the reply's beginning as its last message.</summary>
-    private List<ChatMessage> GoOn() =>
-        [.. prefix is null ? messages : messages.SkipLast(1), new ChatMessage(ChatRole.Assistant, prefix + broken)];
+    /// <summary>The prompt with the reply's beginning as its last message. Blank text says nothing, and some models refuse it.</summary>
+    private IEnumerable<ChatMessage> GoOn()
+    {
+        var question = prefix is null ? messages : messages.SkipLast(1);
+        return string.IsNullOrWhiteSpace(prefix + broken) ? question : [.. question, new ChatMessage(ChatRole.Assistant, prefix + broken)];
+    }
 
     private ChatOptions? GetOptions(ModelCandidate candidate)
     {
-        var limit = Limit(candidate, options?.MaxOutputTokens);
+        // Whoever goes on has what is left.
+        var asked = broken is null ? options?.MaxOutputTokens : options?.MaxOutputTokens - TokenEstimator.Count(broken);
+        var limit = Limit(candidate, asked is null ? null : Math.Max(1, asked.Value));
         if (limit == options?.MaxOutputTokens)
             return options;
         var limited = options?.Clone() ?? new ChatOptions();

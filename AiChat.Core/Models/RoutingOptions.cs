@@ -19,6 +19,9 @@ public sealed record RoutingOptions
     /// <summary>A provider that asks for no more than this is waited for; one that asks for more is left alone meanwhile.</summary>
     public TimeSpan LongestRetryAfter { get; set; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>After so many failed calls in a row, however long that takes, a candidate is left alone.</summary>
+    public int FailuresInARow { get; set; } = 5;
+
     /// <summary>The share of failed calls at which a candidate is left alone, above 0 and up to 1.</summary>
     public double FailureRatio { get; set; } = 0.5;
 
@@ -54,6 +57,8 @@ public sealed class RoutingOptionsValidator : IValidateOptions<RoutingOptions>
         CheckWait(nameof(options.RetryDelay), options.RetryDelay, "00:00:00.2");
         CheckWait(nameof(options.LongestRetryDelay), options.LongestRetryDelay, "00:00:02");
         CheckWait(nameof(options.LongestRetryAfter), options.LongestRetryAfter, "00:00:05");
+        if (options.FailuresInARow < 1)
+            problems.Add($"Routing:FailuresInARow is {options.FailuresInARow}: write a number of calls, 1 or more.");
         if (!(options.FailureRatio is > 0 and <= 1))
             problems.Add(FormattableString.Invariant($"Routing:FailureRatio is {options.FailureRatio}: write a share above 0 and up to 1, such as 0.5."));
         if (options.MinimumThroughput < FewestCalls)

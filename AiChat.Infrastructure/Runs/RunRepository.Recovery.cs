@@ -99,6 +99,7 @@ public sealed partial class RunRepository
     private const string InsertSeamSql = """
         insert into run_events (run_id, sequence, event, text_offset, text, attempt)
         values (@RunId, @Sequence, 'run.continued', @Offset, '', @Attempt)
+        on conflict (run_id, sequence) do nothing
         """;
 
     public Task<IReadOnlyList<InterruptedRun>> ContinueUnfinishedAsync(DateTimeOffset now, CancellationToken cancellationToken) =>

@@ -119,6 +119,18 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
             ((TokenUsage?)new TokenUsage(20, 5) { CachedTokens = 3, ReasoningTokens = 1 }, (decimal?)0.00009m)));
     }
 
+    /// <summary>The flush that stores it may be under way while the end is put together.</summary>
+    [Test]
+    public async Task FinishAsync_SeamIsStoredAlready_IsStoredOnce()
+    {
+        var run = await BeginAsync("run-1", ChatId);
+        await AppendAsync(new RunText("run-1", 7, 5, "", Attempt: 2));
+
+        await Database.Runs.FinishAsync(Reply(run, 1, "Hello world") with { Attempt = 2, Seams = [new RunContinued(7, 5, 2)], LastSequence = 14 }, None);
+
+        Assert.That((await Database.Runs.GetAsync(Anna, "run-1", None))!.Seams, Is.EqualTo(new[] { new RunContinued(7, 5, 2) }));
+    }
+
     /// <summary>It was paid for.</summary>
     [Test]
     public async Task FinishAsync_ChatWasDeleted_KeepsTheAttempts()
