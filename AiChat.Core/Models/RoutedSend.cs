@@ -175,19 +175,22 @@ internal sealed class RoutedSend
 
     private ChatOptions? GetOptions(ModelCandidate candidate)
     {
-        // Whoever goes on has what is left.
-        var asked = broken is null ? options?.MaxOutputTokens : options?.MaxOutputTokens - TokenEstimator.Count(broken);
-        var limit = Limit(candidate, asked is null ? null : Math.Max(1, asked.Value));
-        if (limit == options?.MaxOutputTokens)
+        if (options?.MaxOutputTokens is not { } asked)
             return options;
-        var limited = options?.Clone() ?? new ChatOptions();
+        // Whoever goes on has what is left.
+        var left = broken is null ? asked : Math.Max(1, asked - TokenEstimator.Count(broken));
+        if (Limit(candidate, left) is not { } limit || limit == asked)
+            return options;
+        var limited = options.Clone();
         limited.MaxOutputTokens = limit;
         return limited;
     }
 
-    /// <summary>The longest answer to ask this candidate for; null for its own.</summary>
-    private static int? Limit(ModelCandidate candidate, int? asked) =>
-        candidate.MaxOutputTokens is { } most && !(asked <= most) ? most : asked;
+    /// <summary>
+    /// The longest answer to ask this candidate for; null for its own. Who asks for none gets no limit sent: some providers count what is
+    /// asked for against their rate limits.
+    /// </summary>
+    private static int? Limit(ModelCandidate candidate, int? asked) => asked > candidate.MaxOutputTokens ? candidate.MaxOutputTokens : asked;
 
     /// <summary>How far one candidate is.</summary>
     private struct Turn

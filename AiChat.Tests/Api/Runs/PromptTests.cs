@@ -45,7 +45,9 @@ public sealed class PromptTests : ApiTestBase
     [Test]
     public async Task Send_ModelWithASmallWindow_GetsNoMoreThanItTakes()
     {
-        StartApp(("Models:fast:Candidates:0:ContextWindow", "2048"), ("Memory:ReservedForAnswer", "1024"), ("Memory:HistoryTokens", "4000"));
+        StartApp(
+            ("Models:fast:Candidates:0:ContextWindow", "2048"), ("Models:fast:Candidates:0:MaxOutputTokens", "2000"),
+            ("Memory:ReservedForAnswer", "1024"), ("Memory:HistoryTokens", "4000"));
         var turns = CreateTurns(300);
         var chatId = await App.CreateChatAsync(systemPrompt: SystemPrompt);
         await App.FillAsync(chatId, turns);
@@ -63,7 +65,7 @@ public sealed class PromptTests : ApiTestBase
     [Test]
     public async Task Send_LongAnswerAskedFor_LeavesRoomForIt()
     {
-        StartApp(("Models:fast:Candidates:0:ContextWindow", "4096"));
+        StartApp(("Models:fast:Candidates:0:ContextWindow", "4096"), ("Models:fast:Candidates:0:MaxOutputTokens", "4000"));
         var turns = CreateTurns(300);
         var chatId = await App.CreateChatAsync();
         await App.FillAsync(chatId, turns);

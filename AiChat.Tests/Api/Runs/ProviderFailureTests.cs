@@ -18,7 +18,6 @@ public sealed class ProviderFailureTests : ApiTestBase
         yield return Case("500", LlmReplies.Status(500, VendorText), 502, "provider_unavailable", "Unavailable");
         yield return Case("503", LlmReplies.Status(503, VendorText), 502, "provider_unavailable", "Unavailable");
         yield return Case("400", LlmReplies.Status(400, VendorText), 422, "provider_rejected", "Rejected");
-        yield return Case("404", LlmReplies.Status(404, VendorText), 502, "provider_unknown_model", "UnknownModel");
         yield return Case("413", LlmReplies.Body(413, $"<html>{VendorText}</html>", "text/html"), 422, "provider_prompt_too_long", "PromptTooLong");
         yield return Case("Cut", LlmReplies.Cut(), 502, "provider_invalid_response", "broke off");
         yield return Case("HangUp", LlmReplies.HangUp(), 502, "provider_invalid_response", "broke off");
@@ -96,12 +95,13 @@ public sealed class ProviderFailureTests : ApiTestBase
             Is.EqualTo(new[] { "system", "user", "assistant", "user", "assistant", "user", "assistant", "user" }));
     }
 
-    [TestCase(401)]
-    [TestCase(403)]
-    public async Task Send_KeyIsRefused_IsAProblemAndTheProviderIsLeftAlone(int refusal)
+    [TestCase(401, 503, "provider_unauthorized", "Correct GROQ_API_KEY")]
+    [TestCase(403, 503, "provider_unauthorized", "Correct GROQ_API_KEY")]
+    [TestCase(404, 502, "provider_unknown_model", "UnknownModel")]
+    public async Task Send_KeyOrModelIsRefused_IsAProblemAndTheProviderIsLeftAlone(int refusal, int status, string code, string logged)
     {
         StartApp();
-        App.Log.Expect("Correct GROQ_API_KEY");
+        App.Log.Expect(logged);
         App.Log.Expect("left alone because it has failed before");
         Llm.Enqueue(LlmReplies.Status(refusal, VendorText));
         var chatId = await App.CreateChatAsync();
@@ -111,7 +111,7 @@ public sealed class ProviderFailureTests : ApiTestBase
 
         Assert.Multiple(() =>
         {
-            AssertProblem(refused, 503, "provider_unauthorized");
+            AssertProblem(refused, status, code);
             AssertProblem(next, 502, "provider_unavailable");
             Assert.That(int.Parse(next.GetHeader("Retry-After")!, CultureInfo.InvariantCulture), Is.InRange(1, 60));
             Assert.That(Llm.Requests, Has.Count.EqualTo(1));
