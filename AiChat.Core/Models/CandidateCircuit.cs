@@ -112,7 +112,7 @@ public sealed partial class CandidateCircuit
             Refuse(failure, options.RefusedBreakDuration);
         else if (failure.RetryAfter is { } wait && wait > options.LongestRetryAfter)
             Refuse(failure, wait < options.RefusedBreakDuration ? wait : options.RefusedBreakDuration);
-        else if (inARow >= options.FailuresInARow)
+        else if (inARow >= options.FailuresInARow && state.State == CandidateState.Closed)
             Refuse(failure, options.BreakDuration);
     }
 

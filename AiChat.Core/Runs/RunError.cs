@@ -65,9 +65,10 @@ public sealed record RunError(string Code, string Message, TimeSpan? RetryAfter 
 
     private static TimeSpan? GetRetryAfter(ProviderException failure) => failure.Error switch
     {
+        // Waiting does not help.
+        ProviderError.Rejected or ProviderError.PromptTooLong => null,
         ProviderError.RateLimited => failure.RetryAfter ?? DefaultRetryAfter,
-        ProviderError.Unavailable => failure.RetryAfter,
-        _ => null,
+        _ => failure.RetryAfter,
     };
 
     /// <summary>As it was stored; texts of the first version were not.</summary>

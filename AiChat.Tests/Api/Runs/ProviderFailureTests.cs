@@ -112,7 +112,7 @@ public sealed class ProviderFailureTests : ApiTestBase
         Assert.Multiple(() =>
         {
             AssertProblem(refused, status, code);
-            AssertProblem(next, 502, "provider_unavailable");
+            AssertProblem(next, status, code);
             Assert.That(int.Parse(next.GetHeader("Retry-After")!, CultureInfo.InvariantCulture), Is.InRange(1, 60));
             Assert.That(Llm.Requests, Has.Count.EqualTo(1));
             AssertKeyIsNotLogged();

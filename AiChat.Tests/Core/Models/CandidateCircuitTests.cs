@@ -1,5 +1,4 @@
 using AiChat.Core.Models;
-using Microsoft.Extensions.Logging;
 
 namespace AiChat.Tests.Core.Models;
 
@@ -31,7 +30,41 @@ public sealed class CandidateCircuitTests : RoutingTestBase
 
         Assert.That((isMade, calls, circuit.IsOpen, circuit.GetWait()), Is.EqualTo((false, 4, true, TimeSpan.FromSeconds(15))));
         Assert.That(circuit.GetHealth(), Is.EqualTo(new CandidateHealth(CandidateState.Open, Time.GetUtcNow(), error, null)));
-        Assert.That(Log.Entries.Select(e => e.Level), Is.EqualTo(new[] { LogLevel.Warning }));
+        Assert.That(Log.Entries.Count(e => e.IsProblem), Is.EqualTo(1));
+    }
+
+    /// <summary>Where little is sent, or much has worked until a moment ago, the share of failures says nothing for long.</summary>
+    [Test]
+    public async Task TryCall_SeveralFailInARow_IsTurnedAwayHoweverMuchHasWorked()
+    {
+        Rules.FailuresInARow = 3;
+        Log.Expect("a, model is left alone for 00:00:15: Timeout, vendor text");
+        for (var i = 0; i < 20; i++)
+            await CallAsync((ProviderException?)null);
+
+        await CallAsync(Failure(ProviderError.Timeout), Failure(ProviderError.Timeout), null, Failure(ProviderError.Timeout), Failure(ProviderError.Timeout));
+        var before = circuit.IsOpen;
+        await CallAsync(Failure(ProviderError.Timeout));
+
+        Assert.That((before, circuit.IsOpen, circuit.GetHealth().State), Is.EqualTo((false, true, CandidateState.Open)));
+        Assert.That(await TryAsync(null), Is.False);
+        Time.Advance(TimeSpan.FromSeconds(15));
+        await CallAsync((ProviderException?)null);
+        Assert.That(circuit.GetHealth().State, Is.EqualTo(CandidateState.Closed));
+    }
+
+    [Test]
+    public async Task TryCall_SeveralFailInARowAndTheTryToo_IsLeftAloneForAsLongAgain()
+    {
+        Rules.FailuresInARow = 2;
+        Log.Expect("a, model is left alone for 00:00:15: Timeout, vendor text");
+        await CallAsync(Failure(ProviderError.Timeout), Failure(ProviderError.Timeout));
+        Time.Advance(TimeSpan.FromSeconds(15));
+
+        await CallAsync(Failure(ProviderError.Timeout));
+
+        Assert.That((circuit.GetHealth().State, circuit.GetWait()), Is.EqualTo((CandidateState.Open, TimeSpan.FromSeconds(15))));
+        Assert.That(Log.Entries.Count(e => e.IsProblem), Is.EqualTo(1));
     }
 
     [Test]
@@ -106,7 +139,7 @@ public sealed class CandidateCircuitTests : RoutingTestBase
         await CallAsync(Failure(ProviderError.Unavailable));
 
         Assert.That((circuit.GetHealth().State, circuit.GetWait()), Is.EqualTo((CandidateState.Open, TimeSpan.FromSeconds(15))));
-        Assert.That(Log.Entries, Has.Count.EqualTo(1));
+        Assert.That(Log.Entries.Count(e => e.IsProblem), Is.EqualTo(1));
     }
 
     [Test]
@@ -155,7 +188,7 @@ public sealed class CandidateCircuitTests : RoutingTestBase
         await CallAsync(Failure(ProviderError.Unauthorized));
 
         Assert.That((circuit.GetHealth().State, circuit.GetHealth().Since, circuit.IsOpen), Is.EqualTo((CandidateState.Open, since, true)));
-        Assert.That(Log.Entries, Has.Count.EqualTo(1));
+        Assert.That(Log.Entries.Count(e => e.IsProblem), Is.EqualTo(1));
     }
 
     [Test]
@@ -190,7 +223,7 @@ public sealed class CandidateCircuitTests : RoutingTestBase
 
         await Task.WhenAll(Enumerable.Range(0, 64).Select(_ => Task.Run(() => TryAsync(Failure(ProviderError.Unavailable)))));
 
-        Assert.That((circuit.IsOpen, Log.Entries.Count), Is.EqualTo((true, 1)));
+        Assert.That((circuit.IsOpen, Log.Entries.Count(e => e.IsProblem)), Is.EqualTo((true, 1)));
     }
 
     [Test]
