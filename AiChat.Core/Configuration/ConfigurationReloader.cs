@@ -15,23 +15,44 @@ public sealed partial class ConfigurationReloader(
     private readonly SemaphoreSlim changed = new(0, 1);
     private readonly Lock gate = new();
     private readonly IReadOnlyList<IReloadable> parts = [.. parts];
+    private IDisposable? watch;
+
+    /// <summary>Watches before it returns: no change of the first moments is missed.</summary>
+    public override Task StartAsync(CancellationToken cancellationToken)
+    {
+        watch = ChangeToken.OnChange(configuration.GetReloadToken, Signal);
+        return base.StartAsync(cancellationToken);
+    }
 
     public override void Dispose()
     {
         base.Dispose();
+        watch?.Dispose();
         changed.Dispose();
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        using var watch = ChangeToken.OnChange(configuration.GetReloadToken, Signal);
         while (!stoppingToken.IsCancellationRequested)
         {
             await changed.WaitAsync(stoppingToken);
             await Task.Delay(Settling, time, stoppingToken);
             // What was told meanwhile is read now.
             changed.Wait(0, stoppingToken);
+            TryReload();
+        }
+    }
+
+    /// <summary>Whatever goes wrong, the server goes on with the settings it has.</summary>
+    private void TryReload()
+    {
+        try
+        {
             Reload();
+        }
+        catch (Exception failure)
+        {
+            LogDefect(failure);
         }
     }
 
@@ -61,6 +82,9 @@ public sealed partial class ConfigurationReloader(
 
     [LoggerMessage(Level = LogLevel.Information, Message = "The changed configuration is used from now on")]
     private partial void LogReloaded();
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The changed configuration is not used because of a defect, the former one stays")]
+    private partial void LogDefect(Exception failure);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The changed configuration is not used, the former one stays; wrong settings: {Count}. {Problems}")]
     private partial void LogRefused(int count, string problems);

@@ -36,10 +36,12 @@ internal static class ProviderHttp
         headers.UserAgent.ParseAdd($"AiChat/{typeof(ProviderHttp).Assembly.GetName().Version?.ToString(3)}");
         if (settings.ApiKey is { } key)
         {
-            if (settings.ApiKeyHeader.Length == 0)
-                headers.TryAddWithoutValidation("Authorization", $"Bearer {key}");
-            else
+            if (settings.ApiKeyHeader.Length > 0)
                 headers.TryAddWithoutValidation(settings.ApiKeyHeader, key);
+            else if (settings.IsKind(ProviderOptions.AnthropicKind))
+                headers.TryAddWithoutValidation("x-api-key", key);
+            else
+                headers.TryAddWithoutValidation("Authorization", $"Bearer {key}");
         }
 
         foreach (var (name, value) in settings.Headers)

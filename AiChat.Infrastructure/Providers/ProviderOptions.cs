@@ -76,7 +76,7 @@ public sealed class ProviderOptions
     /// <summary>Whether the backend is left out as long as it has no key; false for servers that want none.</summary>
     public bool RequiresApiKey { get; set; } = true;
 
-    /// <summary>The header the key is sent in, such as <c>api-key</c>; when empty, <c>Authorization: Bearer</c>.</summary>
+    /// <summary>The header the key is sent in, such as <c>api-key</c>; when empty, <c>Authorization: Bearer</c>, for Anthropic <c>x-api-key</c>.</summary>
     public string ApiKeyHeader { get; set; } = "";
 
     /// <summary>Sent with every request beside the headers of AiChat, by name.</summary>
@@ -172,7 +172,7 @@ public sealed class ProvidersOptionsValidator : IValidateOptions<ProvidersOption
     private static IEnumerable<string> CheckHeaders(string key, ProviderOptions settings)
     {
         if (settings.ApiKeyHeader.Length > 0 && (!IsHeaderName(settings.ApiKeyHeader) || IsOwn(settings.ApiKeyHeader)))
-            yield return $"{key}:ApiKeyHeader is '{settings.ApiKeyHeader}': write the name of a header, such as api-key, or nothing for Authorization: Bearer.";
+            yield return $"{key}:ApiKeyHeader is '{settings.ApiKeyHeader}': write the name of a header, such as api-key, or nothing for the usual one.";
         if (!IsHeaderValue(settings.Organization))
             yield return $"{key}:Organization has line breaks or non-ASCII characters in it: copy the organization's id again.";
         foreach (var (name, value) in settings.Headers)

@@ -11,7 +11,7 @@ public sealed partial class ModelSettingsTests
 
     [TestCase("Groq", "groq", "openai/gpt-oss-20b", "/openai/v1/chat/completions", "Authorization")]
     [TestCase("OpenAI", "openai", "gpt-4.1-mini", "/v1/chat/completions", "Authorization")]
-    [TestCase("Anthropic", "anthropic", "claude-haiku-4-5", "/v1/messages", "Authorization")]
+    [TestCase("Anthropic", "anthropic", "claude-haiku-4-5", "/v1/messages", "x-api-key")]
     [TestCase("Ollama", "ollama", "llama3.2", "/v1/chat/completions", null)]
     [TestCase("A private endpoint", "private", "Qwen/Qwen3-32B", "/team-a/v1/chat/completions", "api-key")]
     public async Task Block_WithTheFakeInTheProvidersPlace_AnswersASend(string title, string provider, string model, string path, string? keyHeader)

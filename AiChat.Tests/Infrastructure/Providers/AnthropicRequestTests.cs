@@ -71,9 +71,9 @@ public sealed class AnthropicRequestTests : AnthropicTestBase
             Assert.That(request.Path, Is.EqualTo("/v1/messages"));
             Assert.That(request.Headers.Keys, Is.EquivalentTo(new[]
             {
-                "Authorization", "Content-Length", "Content-Type", "Host", "User-Agent", "X-Team", "anthropic-version",
+                "Content-Length", "Content-Type", "Host", "User-Agent", "X-Team", "anthropic-version", "x-api-key",
             }));
-            Assert.That(request.Headers["Authorization"], Is.EqualTo($"Bearer {Key}"));
+            Assert.That(request.Headers["x-api-key"], Is.EqualTo(Key));
             Assert.That(request.Headers["Content-Type"], Is.EqualTo("application/json"));
             Assert.That(request.Headers["User-Agent"], Does.StartWith("AiChat/"));
             Assert.That(request.Headers["X-Team"], Is.EqualTo("blue"));
@@ -85,13 +85,13 @@ public sealed class AnthropicRequestTests : AnthropicTestBase
     public async Task GetResponseAsync_OtherKeyHeaderAndVersion_SendsThose()
     {
         var settings = Settings();
-        settings.ApiKeyHeader = "x-api-key";
+        settings.ApiKeyHeader = "api-key";
         settings.Headers["Anthropic-Version"] = "2026-10-21";
 
         await Client(settings).GetResponseAsync("Hello");
 
         var headers = Llm.Requests.Single().Headers;
-        Assert.That((headers["x-api-key"], headers["anthropic-version"]), Is.EqualTo((Key, "2026-10-21")));
+        Assert.That((headers["api-key"], headers["anthropic-version"]), Is.EqualTo((Key, "2026-10-21")));
         Assert.That(headers, Does.Not.ContainKey("Authorization"));
     }
 

@@ -134,7 +134,7 @@ public sealed class ProvidersSetupTests
             "Providers:c:Headers:Two words is no header that can be added: take it out.",
             "Providers:c:Headers:X-Empty is empty, or has line breaks or non-ASCII characters in it: write its value, or take it out.",
             "Providers:c:Headers:X-Lines is empty, or has line breaks or non-ASCII characters in it: write its value, or take it out.",
-            "Providers:d:ApiKeyHeader is 'Content-Type': write the name of a header, such as api-key, or nothing for Authorization: Bearer.",
+            "Providers:d:ApiKeyHeader is 'Content-Type': write the name of a header, such as api-key, or nothing for the usual one.",
             "Providers:d:Organization has line breaks or non-ASCII characters in it: copy the organization's id again.",
             "Providers:e:Headers:X-Secret is for the key: give it as ApiKey, and the header's name as ApiKeyHeader.",
             "Providers:f:ConnectTimeout is -00:00:01: write a time above zero and up to a day, such as 00:00:10.",
