@@ -22,13 +22,13 @@ public static class ChatCoreSetup
         services.AddOptions<MemoryOptions>().BindConfiguration(MemoryOptions.Section).ValidateOnStart();
         services.AddOptions<TitleOptions>().BindConfiguration(TitleOptions.Section).ValidateOnStart();
         services.AddOptions<ModelsOptions>().Configure<IConfiguration>((o, c) => o.Bind(c.GetSection(ModelsOptions.Section))).ValidateOnStart();
+        services.AddOptions<RoutingOptions>().BindConfiguration(RoutingOptions.Section).ValidateOnStart();
         services.AddOptions<BudgetOptions>().Configure<IConfiguration>((o, c) => o.Bind(c.GetSection(BudgetOptions.Section))).ValidateOnStart();
         services.AddSingleton<IValidateOptions<RunOptions>, RunOptionsValidator>();
         services.AddSingleton<IValidateOptions<MemoryOptions>, MemoryOptionsValidator>();
         services.AddSingleton<IValidateOptions<TitleOptions>, TitleOptionsValidator>();
         services.AddSingleton<IValidateOptions<ModelsOptions>, ModelsOptionsValidator>();
         services.AddSingleton<IValidateOptions<BudgetOptions>>(provider => new BudgetOptionsValidator(() => GetUnvalidatedModels(provider).Aliases.Keys));
-        services.AddOptions<RoutingOptions>().BindConfiguration(RoutingOptions.Section).ValidateOnStart();
         services.AddSingleton<IValidateOptions<RoutingOptions>, RoutingOptionsValidator>();
 
         services.TryAddSingleton(typeof(OptionsReader<>));

@@ -88,7 +88,13 @@ internal sealed class ModelCatalog
         {
             candidates.Add(GetCandidate(
                 providers[ModelRegistry.OfflineProvider],
-                new ModelCandidateOptions { Model = ModelRegistry.OfflineProvider, ContextWindow = OfflineContextWindow }));
+                new ModelCandidateOptions
+                {
+                    Model = ModelRegistry.OfflineProvider,
+                    ContextWindow = OfflineContextWindow,
+                    InputPrice = 0,
+                    OutputPrice = 0,
+                }));
         }
 
         return CreateAlias(name, candidates, settings);
