@@ -1,4 +1,5 @@
 using System.Threading.Channels;
+using AiChat.Core.Errors;
 using AiChat.Core.Memory;
 using AiChat.Core.Models;
 using AiChat.Core.Runs;
@@ -22,6 +23,8 @@ public sealed partial class TitleWriter(
     private const int Writers = 4;
 
     private const int LongestQueue = 256;
+
+    private static readonly TimeSpan StoreRetryDelay = TimeSpan.FromSeconds(1);
 
     /// <summary>The sequence of a chat's first reply.</summary>
     private const int FirstReply = 2;
@@ -110,7 +113,7 @@ public sealed partial class TitleWriter(
         }
         finally
         {
-            await StoreAsync(request, alias.Name, attempts);
+            await StoreAsync(request, alias.Name, attempts, stoppingToken);
         }
     }
 
@@ -130,7 +133,7 @@ public sealed partial class TitleWriter(
         MaxOutputTokens = options.Value.MaxOutputTokens,
     };
 
-    private async Task StoreAsync(TitleRequest request, string alias, AttemptLog attempts)
+    private async Task StoreAsync(TitleRequest request, string alias, AttemptLog attempts, CancellationToken stoppingToken)
     {
         var id = Guid.CreateVersion7(time.GetUtcNow()).ToString();
         foreach (var attempt in attempts.All)
@@ -144,7 +147,24 @@ public sealed partial class TitleWriter(
                 Alias = alias,
                 Attempt = attempt,
             };
-            await usage.AddAsync(entry, CancellationToken.None);
+            await StoreAsync(entry, stoppingToken);
+        }
+    }
+
+    /// <summary>However long the database needs: it was paid for.</summary>
+    private async Task StoreAsync(LedgerEntry entry, CancellationToken stoppingToken)
+    {
+        while (true)
+        {
+            try
+            {
+                await usage.AddAsync(entry, CancellationToken.None);
+                return;
+            }
+            catch (UnavailableException) when (!stoppingToken.IsCancellationRequested)
+            {
+                await Task.Delay(StoreRetryDelay, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
         }
     }
 

@@ -56,8 +56,10 @@ public sealed partial class CandidateCircuit
     /// <summary>How it does now, as far as its calls can tell.</summary>
     public CandidateHealth GetHealth()
     {
-        var (shown, since) = Volatile.Read(ref refusal) is { } refused ? (refused.State, refused.Since) : (state.State, state.Since);
-        return new CandidateHealth(shown, since, (ProviderError?)lastError, firstTokens.Median);
+        // A call that began before the refusal may end well after it.
+        return Volatile.Read(ref refusal) is { } refused
+            ? new CandidateHealth(refused.State, refused.Since, refused.Error, firstTokens.Median)
+            : new CandidateHealth(state.State, state.Since, (ProviderError?)lastError, firstTokens.Median);
     }
 
     /// <summary>Makes a call unless it is turned away, and takes its end into account.</summary>
@@ -79,7 +81,8 @@ public sealed partial class CandidateCircuit
     public async ValueTask ReportAsync(ProviderException? failure)
     {
         Note(failure);
-        if (failure is not null && !IsTrouble(failure.Error))
+        // While it is refused, the breaker has nothing to say.
+        if (failure is not null && (!IsTrouble(failure.Error) || Volatile.Read(ref refusal) is not null))
             return;
         await ExecuteAsync(static (_, result) => ValueTask.FromResult(Outcome.FromResult<ProviderException?>(result)), failure);
     }
@@ -120,6 +123,9 @@ public sealed partial class CandidateCircuit
     {
         var now = time.GetUtcNow();
         var former = Volatile.Read(ref refusal);
+        // What the operator has to mend is not hidden by trouble that comes on top of it.
+        if (former is { Error: ProviderError.Unauthorized or ProviderError.UnknownModel } && IsTrouble(failure.Error))
+            return;
         var since = former?.Error == failure.Error ? former.Since : now;
         Interlocked.Exchange(ref refusal, new Refusal(failure.Error, since, now + wait, wait));
         if (former is null)

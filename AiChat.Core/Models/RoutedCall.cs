@@ -14,7 +14,7 @@ internal sealed class RoutedCall(
 
     // Handed over one by one; seldom more than one.
     private readonly List<ChatResponseUpdate> ready = [];
-    private readonly RepeatFilter? repeat = prompt.IsContinuation ? new RepeatFilter(prompt.Partial!) : null;
+    private readonly RepeatFilter? repeat = string.IsNullOrWhiteSpace(prompt.Partial) ? null : new RepeatFilter(prompt.Partial);
     private IAsyncEnumerator<ChatResponseUpdate>? updates;
     private Attempt attempt = null!;
     private int next;
@@ -203,10 +203,13 @@ internal sealed class RoutedCall(
         ready.Add(shown);
     }
 
-    /// <summary>The stream has ended. A reply must have text, unless the prompt ends with its beginning: then that may have been all.</summary>
+    /// <summary>
+    /// The stream has ended. A reply must have text, unless the caller's prompt ends with its beginning: then that may have been all. Behind
+    /// a break there must be more.
+    /// </summary>
     private void Complete()
     {
-        if (textBytes == 0 && prompt.Partial is null)
+        if (textBytes == 0 && (prompt.Partial is null || prompt.IsContinuation))
         {
             Fail(new ProviderException(candidate.Provider, ProviderError.InvalidResponse, NoText));
             return;

@@ -152,7 +152,7 @@ internal sealed class RoutedSend
     }
 
     private bool Fits(ModelCandidate candidate) =>
-        candidate.IsUsable && candidate.ContextWindow >= (long)CountTokens() + (Limit(candidate, options?.MaxOutputTokens) ?? 0);
+        candidate.IsUsable && candidate.ContextWindow >= (long)CountTokens() + (Limit(candidate, GetLeft()) ?? 0);
 
     private int CountTokens() => (routed?.PromptTokens ?? 0) + (broken is null ? 0 : TokenEstimator.CountMessage(broken));
 
@@ -175,16 +175,17 @@ internal sealed class RoutedSend
 
     private ChatOptions? GetOptions(ModelCandidate candidate)
     {
-        if (options?.MaxOutputTokens is not { } asked)
-            return options;
-        // Whoever goes on has what is left.
-        var left = broken is null ? asked : Math.Max(1, asked - TokenEstimator.Count(broken));
-        if (Limit(candidate, left) is not { } limit || limit == asked)
+        if (options is null || Limit(candidate, GetLeft()) is not { } limit || limit == options.MaxOutputTokens)
             return options;
         var limited = options.Clone();
         limited.MaxOutputTokens = limit;
         return limited;
     }
+
+    /// <summary>What is left of the longest answer the caller wants; whoever goes on has no more.</summary>
+    private int? GetLeft() => broken is null || options?.MaxOutputTokens is not { } asked
+        ? options?.MaxOutputTokens
+        : Math.Max(1, asked - TokenEstimator.Count(broken));
 
     /// <summary>
     /// The longest answer to ask this candidate for; null for its own. Who asks for none gets no limit sent: some providers count what is

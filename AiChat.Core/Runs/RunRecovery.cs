@@ -51,13 +51,27 @@ public sealed partial class RunRecovery(
         var log = RunLog.Restore(stored.ToStarted(alias.Active.Provider, alias.Active.Model), time, stored.Reply, stored.Seams, result: null);
         var run = new ActiveRun(stored.ToNewRun(interrupted.UserId, interrupted.Question), interrupted.Question.SystemPrompt, alias, log, time);
         run.Admit(isAccepted: true);
-        if (stored.Seams.Count > MostContinuations)
+        if (CountCrashes(stored) > MostContinuations)
         {
             LogGivenUp(stored.Id, MostContinuations);
             run.Stop(RunStopReason.GivenUp);
         }
 
         return run;
+    }
+
+    /// <summary>Seams behind which positions were left out; those of a failover follow the text before them.</summary>
+    private static int CountCrashes(StoredRun run)
+    {
+        var (mark, offset, crashes) = (run.FirstSequence, 0, 0);
+        foreach (var seam in run.Seams)
+        {
+            if (seam.Sequence - mark - (seam.Offset - offset) >= RunLog.CrashGap)
+                crashes++;
+            (mark, offset) = (seam.Sequence, seam.Offset);
+        }
+
+        return crashes;
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Count} replies were unfinished when the last process ended; they are marked incomplete")]

@@ -39,7 +39,7 @@ internal static class ProviderFailure
     public static TimeSpan? ParseRetryAfter(string? value, DateTimeOffset now)
     {
         if (double.TryParse(value, NumberStyles.AllowDecimalPoint | NumberStyles.AllowLeadingWhite | NumberStyles.AllowTrailingWhite,
-            CultureInfo.InvariantCulture, out var seconds))
+            CultureInfo.InvariantCulture, out var seconds) && double.IsFinite(seconds))
             return TimeSpan.FromSeconds(Math.Min(seconds, LongestRetryAfter.TotalSeconds));
         if (!DateTimeOffset.TryParseExact(value, "r", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var date))
             return null;

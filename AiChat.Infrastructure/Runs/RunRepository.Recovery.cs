@@ -123,15 +123,25 @@ public sealed partial class RunRepository
         return run.ToInterrupted(seam.Attempt, flushed.Reply, [.. flushed.Seams, seam]);
     }
 
-    private static Task<int> EndAttemptsAsync(DbConnection connection, UnfinishedRow run, FlushedLog flushed, DateTimeOffset now)
+    /// <summary>Whether the text behind the last seam is of an attempt that had broken off before the process died.</summary>
+    private const string HasBrokenOffSql = """
+        select exists (
+          select 1 from attempts
+          where run_id = @RunId and outcome = 'incomplete' and attempt >= @WritingSince
+            and attempt >= (select attempt from runs where id = @RunId))
+        """;
+
+    private static async Task EndAttemptsAsync(DbConnection connection, UnfinishedRow run, FlushedLog flushed, DateTimeOffset now)
     {
         var error = RunError.ForShutdown();
-        return connection.ExecuteAsync(Statement.Of(EndAttemptsSql, new
+        var (offset, writingSince) = flushed.Seams.Count == 0 ? (0, 0) : (flushed.Seams[^1].Offset, flushed.Seams[^1].Attempt);
+        var hasBrokenOff = await connection.ExecuteScalarAsync<bool>(Statement.Of(HasBrokenOffSql, new { RunId = run.Id, WritingSince = writingSince }));
+        await connection.ExecuteAsync(Statement.Of(EndAttemptsSql, new
         {
             RunId = run.Id,
             ErrorCode = error.Code,
             ErrorMessage = error.Message,
-            OutputTokens = TokenEstimator.Count(flushed.Reply[(flushed.Seams.Count == 0 ? 0 : flushed.Seams[^1].Offset)..]),
+            OutputTokens = hasBrokenOff ? 0 : TokenEstimator.Count(flushed.Reply[offset..]),
             Now = now,
         }));
     }

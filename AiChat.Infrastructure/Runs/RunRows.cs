@@ -101,7 +101,8 @@ internal sealed record AttemptRow
             : null,
         Cost = CompletedAt is null ? null : Money.FromStored(Cost),
         Error = RunRow.ToError(ErrorCode, ErrorMessage),
-        Reply = Reply ?? run.GetReplyAfter(Attempt, FirstTokenAt is not null),
+        // The seams are those since the run was last started.
+        Reply = Reply ?? run.GetReplyAfter(Attempt, FirstTokenAt is not null && StartedAt >= run.StartedAt),
         StartedAt = StartedAt,
         FirstTokenAt = FirstTokenAt,
         CompletedAt = CompletedAt,

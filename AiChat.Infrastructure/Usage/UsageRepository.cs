@@ -14,6 +14,8 @@ public sealed class UsageRepository(SqliteDatabase database, BudgetPolicy budget
     public Task AddAsync(LedgerEntry entry, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
     {
         var stored = await Ledger.StoreAsync(connection, entry);
+        if (stored == 0)
+            return stored;
         var usage = entry.Attempt.Usage ?? default;
         var use = new BudgetUse(0, (long)usage.InputTokens + usage.OutputTokens, entry.Attempt.Cost ?? 0);
         foreach (var limit in budgets.GetWindows(entry.UserId, entry.Alias, entry.Attempt.StartedAt).Where(l => l.Requests is null))

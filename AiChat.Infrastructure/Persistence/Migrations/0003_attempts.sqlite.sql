@@ -62,7 +62,7 @@ where completed_at is not null and provider is not null and model is not null an
 
 drop table run_attempts;
 
--- What its attempts cost together; null where a price was not known.
+-- What its attempts cost together since it was last started; null where a price was not known.
 alter table runs add column cost bigint;
 
 -- How much of each budget is used: a row for each of its windows.

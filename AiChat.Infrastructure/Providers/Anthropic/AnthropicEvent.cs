@@ -38,6 +38,9 @@ internal record struct AnthropicEvent
     /// <summary>Whether this is a message as a whole.</summary>
     public bool IsMessage { get; private set; }
 
+    /// <summary>The stream's first word: what it says of the answer's tokens is a placeholder.</summary>
+    public bool IsBegin { get; private set; }
+
     /// <summary>The stream's last word.</summary>
     public bool IsStop { get; private set; }
 
@@ -101,6 +104,8 @@ internal record struct AnthropicEvent
             reader.Skip();
         else if (reader.ValueTextEquals("message_stop"u8))
             result.IsStop = true;
+        else if (reader.ValueTextEquals("message_start"u8))
+            result.IsBegin = true;
         else if (reader.ValueTextEquals("message"u8))
             result.IsMessage = true;
     }

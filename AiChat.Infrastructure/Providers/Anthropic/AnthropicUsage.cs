@@ -8,7 +8,7 @@ internal struct AnthropicUsage
     private long input;
     private long cacheRead;
     private long cacheWrite;
-    private long output;
+    private long? output;
     private long? thinking;
 
     /// <summary>Takes what the event tells; what it leaves out stays as it was.</summary>
@@ -17,7 +17,7 @@ internal struct AnthropicUsage
         input = part.InputTokens ?? input;
         cacheRead = part.CacheReadTokens ?? cacheRead;
         cacheWrite = part.CacheWriteTokens ?? cacheWrite;
-        output = part.OutputTokens ?? output;
+        output = part.IsBegin ? output : part.OutputTokens ?? output;
         thinking = part.ThinkingTokens ?? thinking;
     }
 
@@ -32,7 +32,7 @@ internal struct AnthropicUsage
         {
             InputTokenCount = prompt,
             OutputTokenCount = output,
-            TotalTokenCount = prompt + output,
+            TotalTokenCount = prompt + (output ?? 0),
             CachedInputTokenCount = cacheRead,
             ReasoningTokenCount = thinking,
         };

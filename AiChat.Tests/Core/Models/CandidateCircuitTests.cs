@@ -191,6 +191,19 @@ public sealed class CandidateCircuitTests : RoutingTestBase
         Assert.That(Log.Entries.Count(e => e.IsProblem), Is.EqualTo(1));
     }
 
+    /// <summary>Calls that began before end after it, well or not.</summary>
+    [Test]
+    public async Task Report_EndsAfterTheRefusal_DoNotHideWhatIsWrong([Values] bool isGood)
+    {
+        Log.Expect("a, model is left alone for 00:01:00: Unauthorized");
+        await CallAsync(Failure(ProviderError.Unauthorized));
+
+        for (var i = 0; i < 10; i++)
+            await circuit.ReportAsync(isGood ? null : Failure(ProviderError.Timeout));
+
+        Assert.That((circuit.GetHealth().State, circuit.GetHealth().LastError), Is.EqualTo((CandidateState.Open, ProviderError.Unauthorized)));
+    }
+
     [Test]
     public async Task TryCall_RefusedAndTheTryIsCancelled_IsTriedAgainLater()
     {

@@ -104,15 +104,29 @@ public sealed class RoutingContinueTests : RoutingTestBase
         Assert.That((shown.Text, shown.Failure!.Error), Is.EqualTo(("Once", ProviderError.InvalidResponse)));
     }
 
+    /// <summary>A reply that was cut is not whole because the next model says nothing.</summary>
     [Test]
-    public async Task Stream_NextOneHasNothingToAdd_IsCompleteWithoutASeam()
+    public async Task Stream_NextOneSaysNothing_IsLeftToTheOneBehindIt()
     {
         A.Then("Once", Failure(ProviderError.InvalidResponse));
         B.Then("");
+        C.Then(" upon");
 
         var shown = await ReadAsync(ThreeCandidates(), Routed(continueOnBreak: true));
 
-        Assert.That((shown.TextWithSeams, shown.Failure, Attempts.Last!.Outcome), Is.EqualTo(("Once", (ProviderException?)null, AttemptOutcome.Completed)));
+        Assert.That((shown.TextWithSeams, shown.Failure), Is.EqualTo(("Once[3] upon", (ProviderException?)null)));
+        Assert.That(Attempts.All.Select(a => a.Outcome), Is.EqualTo(new[] { AttemptOutcome.Incomplete, AttemptOutcome.Failed, AttemptOutcome.Completed }));
+    }
+
+    /// <summary>That is how a reply goes on that a dead process has begun.</summary>
+    [Test]
+    public async Task Stream_PromptEndsWithTheReplysBeginningAndTheModelStartsOver_LeavesTheBeginningOut()
+    {
+        A.Then("Once upon a time");
+
+        var shown = await ReadAsync(ThreeCandidates(), Routed(), [.. Prompt, new ChatMessage(ChatRole.Assistant, "Once upon")]);
+
+        Assert.That(shown.TextWithSeams, Is.EqualTo(" a time"));
     }
 
     [TestCase("Once upon| a time", "Once upon[2] a time", Description = "It goes on.")]

@@ -155,7 +155,7 @@ public sealed class RunRecoveryTests : RunTestBase
         var interrupted = Interrupted("run-1", "Once");
         HasInterrupted(interrupted with
         {
-            Run = interrupted.Run with { Seams = [.. Enumerable.Range(1, 4).Select(i => new RunContinued(i * RunLog.CrashGap, 4, i + 1))] },
+            Run = interrupted.Run with { Seams = [.. Enumerable.Range(1, 4).Select(i => new RunContinued(5 + (i * RunLog.CrashGap), 4, i + 1))] },
         });
 
         await recovery.StartAsync(None);
@@ -163,6 +163,27 @@ public sealed class RunRecoveryTests : RunTestBase
 
         Assert.That(Model.Invocations, Is.Empty);
         Assert.That((Stored.Single().Status, Stored.Single().Reply, Stored.Single().Error!.Code), Is.EqualTo((RunStatus.Incomplete, "Once", "run_interrupted")));
+    }
+
+    /// <summary>Models that broke off say nothing against the reply.</summary>
+    [Test]
+    public async Task StartAsync_ReplyThatSeveralModelsBrokeOff_GoesOn()
+    {
+        Log.Expect("1 replies were unfinished");
+        var interrupted = Interrupted("run-1", "Once");
+        HasInterrupted(interrupted with
+        {
+            Run = interrupted.Run with
+            {
+                Seams = [new RunContinued(3, 1, 2), new RunContinued(5, 2, 3), new RunContinued(7, 3, 4), new RunContinued(8 + RunLog.CrashGap, 4, 5)],
+            },
+        });
+
+        await recovery.StartAsync(None);
+        await RunClockUntilAsync(Executor.StopAsync(None));
+
+        Assert.That(Model.Invocations, Has.Count.EqualTo(1));
+        Assert.That(Stored.Single().Status, Is.EqualTo(RunStatus.Completed));
     }
 
     [Test]

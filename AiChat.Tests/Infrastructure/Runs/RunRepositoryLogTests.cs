@@ -276,6 +276,21 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
         }));
     }
 
+    /// <summary>The text is that of the attempt that broke off; the one that was to go on with it had not written any.</summary>
+    [Test]
+    public async Task SettleUnfinishedAsync_AttemptBrokeOffBeforeTheCrash_CountsItsTextOnce()
+    {
+        var run = await BeginAsync("run-1", ChatId, Hello);
+        var broken = NewAttempt(1, AttemptOutcome.Incomplete) with { Usage = new TokenUsage(11, 2, IsEstimated: true), FirstTokenAt = At(1), CompletedAt = At(2) };
+        await AppendAsync(run, broken, NewAttempt(2));
+
+        await Database.Runs.SettleUnfinishedAsync(At(60), None);
+
+        var stored = (await Database.Runs.GetAsync(Anna, "run-1", None))!;
+        Assert.That(stored.Attempts.Select(a => a.Usage!.Value.OutputTokens), Is.EqualTo(new[] { 2, 0 }));
+        Assert.That(stored.Usage!.Value.OutputTokens, Is.EqualTo(2));
+    }
+
     [TestCase(OnRestart.Settle)]
     [TestCase(OnRestart.Continue)]
     public async Task Unfinished_ChatWasDeletedBeforeTheCrash_EndsTheAttemptAllTheSame(OnRestart onRestart)
