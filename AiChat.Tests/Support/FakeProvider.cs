@@ -205,7 +205,8 @@ public sealed class FakeProvider : IAsyncDisposable
             call.Response.ContentType = ServerSentEvents;
             if (script == FakeScript.HangBeforeFirstToken && !Format.ReportsAtBegin)
                 await call.WaitForReleaseAsync();
-            await SendAsync(Format.Begin(Model, Usage(1)), Format.ReportsAtBegin ? Usage(1) : null);
+            // The token of the answer is a placeholder there, as it is at Anthropic.
+            await SendAsync(Format.Begin(Model, Usage(1)), Format.ReportsAtBegin ? Usage(0) : null);
             if (script == FakeScript.HangBeforeFirstToken && Format.ReportsAtBegin)
                 await call.WaitForReleaseAsync();
         }

@@ -210,7 +210,7 @@ public sealed class FakeFleetTests(string kind, bool usageWithEveryChunk)
             return this with
             {
                 Text = Text + update.Text,
-                Usage = usage is null ? Usage : new FakeUsage((int)usage.InputTokenCount!, (int)usage.OutputTokenCount!),
+                Usage = usage is null ? Usage : new FakeUsage((int)usage.InputTokenCount!, (int)(usage.OutputTokenCount ?? 0)),
             };
         }
     }
