@@ -14,7 +14,7 @@ internal sealed class OtlpExport : IDisposable
     private const string ServiceName = "aichat";
 
     /// <summary>How long the last export may take.</summary>
-    private const int LongestShutdownMilliseconds = 2000;
+    private const int LongestShutdownMilliseconds = 5000;
 
     private readonly TracerProvider traces;
     private readonly MeterProvider metrics;

@@ -6,7 +6,9 @@ namespace AiChat.Api.Telemetry;
 internal sealed partial class TelemetryService(
     IOptions<TelemetryOptions> options, IConfiguration configuration, ILogger<TelemetryService> logger) : IHostedService, IDisposable
 {
-    private IDisposable? export;
+    private readonly Lock gate = new();
+    private OtlpExport? export;
+    private Task? stopped;
 
     public Task StartAsync(CancellationToken cancellationToken)
     {
@@ -20,10 +22,16 @@ internal sealed partial class TelemetryService(
         return Task.CompletedTask;
     }
 
-    /// <summary>Sends what is left; a collector that does not take it is given up after a moment.</summary>
-    public Task StopAsync(CancellationToken cancellationToken) => Task.Run(Dispose, CancellationToken.None);
+    /// <summary>
+    /// Sends what is left; a collector that does not take it is given up after a moment. Whoever stops it again waits for the same.
+    /// </summary>
+    public Task StopAsync(CancellationToken cancellationToken)
+    {
+        lock (gate)
+            return stopped ??= Task.Run(() => export?.Dispose(), CancellationToken.None);
+    }
 
-    public void Dispose() => Interlocked.Exchange(ref export, null)?.Dispose();
+    public void Dispose() => StopAsync(CancellationToken.None).Wait();
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Traces and metrics go to {Endpoint} over {Protocol}")]
     private partial void LogStarted(string endpoint, string protocol);
