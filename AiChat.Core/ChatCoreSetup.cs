@@ -28,7 +28,9 @@ public static class ChatCoreSetup
         services.AddSingleton<IValidateOptions<MemoryOptions>, MemoryOptionsValidator>();
         services.AddSingleton<IValidateOptions<TitleOptions>, TitleOptionsValidator>();
         services.AddSingleton<IValidateOptions<ModelsOptions>, ModelsOptionsValidator>();
-        services.AddSingleton<IValidateOptions<BudgetOptions>>(provider => new BudgetOptionsValidator(() => GetUnvalidatedModels(provider).Aliases.Keys));
+        // As they are: validated ones would throw where they are wrong, and what is wrong with the budgets would not be reported.
+        services.AddSingleton<IValidateOptions<BudgetOptions>>(
+            provider => new BudgetOptionsValidator(() => provider.GetRequiredService<OptionsReader<ModelsOptions>>().Read().Aliases.Keys));
         services.AddSingleton<IValidateOptions<RoutingOptions>, RoutingOptionsValidator>();
 
         services.TryAddSingleton(typeof(OptionsReader<>));
@@ -50,13 +52,4 @@ public static class ChatCoreSetup
         services.AddHostedService<ConfigurationReloader>();
         return services;
     }
-
-    /// <summary>
-    /// The validator of the budgets asks for the aliases. Validated options would throw there, and the problems of the models would be
-    /// reported twice, those of the budgets not at all.
-    /// </summary>
-    private static ModelsOptions GetUnvalidatedModels(IServiceProvider services) =>
-        new OptionsFactory<ModelsOptions>(
-            services.GetServices<IConfigureOptions<ModelsOptions>>(),
-            services.GetServices<IPostConfigureOptions<ModelsOptions>>()).Create(Options.DefaultName);
 }
