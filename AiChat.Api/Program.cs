@@ -7,6 +7,7 @@ using AiChat.Api.Telemetry;
 using AiChat.Core;
 using AiChat.Infrastructure.Persistence;
 using AiChat.Infrastructure.Providers;
+using AiChat.Infrastructure.WebSearch;
 
 // Slim: no IIS, no QUIC, no start-up hooks of others; HTTPS is asked for by name (HttpServerSetup).
 var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
@@ -19,6 +20,7 @@ builder.Services.AddTelemetry();
 builder.Services.AddChatCore();
 builder.Services.AddPersistence();
 builder.Services.AddProviders();
+builder.Services.AddWebSearch();
 
 builder.Services.AddControllers(mvc => mvc.AddValidation()).AddJson();
 builder.Services.AddValidators();

@@ -4,10 +4,12 @@ using System.ComponentModel.DataAnnotations;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using AiChat.Api.Errors;
 using AiChat.Api.Json;
 using AiChat.Core;
 using AiChat.Core.Chats;
+using AiChat.Core.WebSearch;
 using Microsoft.AspNetCore.Mvc;
 
 namespace AiChat.Api.Chats;
@@ -157,11 +159,31 @@ public sealed record MessageResponse
     /// <summary>The run that writes or wrote it, to follow, cancel or try again; null for messages no run writes.</summary>
     public string? RunId { get; init; }
 
+    /// <summary>The pages of the web it is based on, which it refers to as <c>[1]</c>; absent when there are none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<SourceResponse>? Sources { get; init; }
+
     /// <summary>When the message was accepted.</summary>
     public required DateTimeOffset CreatedAt { get; init; }
 
     /// <summary>When it changed last; for a reply, when it ended.</summary>
     public required DateTimeOffset UpdatedAt { get; init; }
+}
+
+/// <summary>A page of the web a reply is based on.</summary>
+public sealed record SourceResponse
+{
+    /// <summary>1, 2, 3… inside the reply.</summary>
+    public required int Number { get; init; }
+
+    /// <summary>Its address.</summary>
+    public required string Url { get; init; }
+
+    /// <summary>Its title, or its host where it has none.</summary>
+    public required string Title { get; init; }
+
+    /// <summary>The passages of it that the model was given.</summary>
+    public required string Excerpt { get; init; }
 }
 
 internal static class ChatMapper
@@ -226,8 +248,21 @@ internal static class ChatMapper
         Status = message.Status,
         Model = message.Model,
         RunId = message.RunId,
+        Sources = message.Sources.ToResponse(),
         CreatedAt = message.CreatedAt,
         UpdatedAt = message.UpdatedAt,
+    };
+
+    /// <summary>Null when there are none.</summary>
+    public static IReadOnlyList<SourceResponse>? ToResponse(this IReadOnlyList<Source> sources) =>
+        sources.Count == 0 ? null : [.. sources.Select(ToResponse)];
+
+    public static SourceResponse ToResponse(this Source source) => new()
+    {
+        Number = source.Number,
+        Url = source.Url,
+        Title = source.Title,
+        Excerpt = source.Excerpt,
     };
 
     /// <summary>The position a cursor stands for; false for a text that is none of ours. Null stands for the first page.</summary>

@@ -85,7 +85,7 @@ public sealed class ChatsController(ChatService chats, IHostApplicationLifetime 
     [Problems(Errors.Problem.ChatNotFound)]
     [ProducesResponseType(StatusCodes.Status204NoContent)]
     public async Task<IActionResult> Delete(Guid id, [UserId] string userId, CancellationToken ct) =>
-        await chats.DeleteAsync(userId, id.ToString(), ct) ? NoContent() : ProblemResult.NoSuchChat();
+        await chats.DeleteAsync(userId, id.ToString(), ct) is null ? ProblemResult.NoSuchChat() : NoContent();
 
     private async Task<IActionResult> MessagePage(string chatId, string userId, ListMessagesQuery query, int limit, CancellationToken ct)
     {

@@ -2,6 +2,7 @@ using AiChat.Core.Budgets;
 using AiChat.Core.Errors;
 using AiChat.Core.Idempotency;
 using AiChat.Core.Runs;
+using AiChat.Core.WebSearch;
 
 namespace AiChat.Api.Errors;
 
@@ -44,6 +45,7 @@ internal static class Problem
         [ValidationFailed] = (StatusCodes.Status422UnprocessableEntity, "The request is not valid"),
         [UnknownModel] = (StatusCodes.Status422UnprocessableEntity, "No such model"),
         [MessageTooLong] = (StatusCodes.Status422UnprocessableEntity, "The message is too long for the model"),
+        [InvalidRequestException.NothingToAnswer] = (StatusCodes.Status422UnprocessableEntity, "There is nothing to answer"),
         [IdempotencyKey.Reused] = (StatusCodes.Status422UnprocessableEntity, "The Idempotency-Key was used for another request"),
         [RunError.ProviderPromptTooLong] = (StatusCodes.Status422UnprocessableEntity, "The message is too long for the model"),
         [RunError.ProviderRejected] = (StatusCodes.Status422UnprocessableEntity, "The model provider refused the request"),
@@ -52,6 +54,8 @@ internal static class Problem
         [RunError.ProviderUnavailable] = (StatusCodes.Status502BadGateway, "The model provider is unavailable"),
         [RunError.ProviderInvalidResponse] = (StatusCodes.Status502BadGateway, "The model provider sent no usable answer"),
         [RunError.ProviderUnknownModel] = (StatusCodes.Status502BadGateway, "The model provider does not have the model"),
+        [WebSearchException.Failed] = (StatusCodes.Status502BadGateway, "The web could not be searched"),
+        [WebSearchException.Unconfigured] = (StatusCodes.Status503ServiceUnavailable, "The web cannot be searched"),
         [RunError.ProviderUnauthorized] = (StatusCodes.Status503ServiceUnavailable, "The model provider refused the server's key"),
         [RunError.ProviderRateLimited] = (StatusCodes.Status503ServiceUnavailable, "The model provider's limit is reached"),
         [RunError.Interrupted] = (StatusCodes.Status503ServiceUnavailable, "The server stopped before the reply was whole"),

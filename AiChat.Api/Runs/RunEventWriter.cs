@@ -3,6 +3,7 @@ using System.Buffers.Text;
 using System.IO.Pipelines;
 using System.Text;
 using System.Text.Json;
+using AiChat.Api.Chats;
 using AiChat.Api.Errors;
 using AiChat.Api.Json;
 using AiChat.Core.Runs;
@@ -13,6 +14,7 @@ namespace AiChat.Api.Runs;
 internal sealed class RunEventWriter(PipeWriter body, string runId, string traceId)
 {
     public const string Started = "run.started";
+    public const string Source = "source";
     public const string Delta = "message.delta";
     public const string Continued = "run.continued";
     public const string Snapshot = "run.snapshot";
@@ -50,6 +52,9 @@ internal sealed class RunEventWriter(PipeWriter body, string runId, string trace
                 break;
             case RunStarted started:
                 WriteData(Started, started.ToResponse());
+                break;
+            case SourceFound found:
+                WriteData(Source, found.Source.ToResponse());
                 break;
             case RunContinued seam:
                 WriteData(Continued, new RunContinuedEvent { Attempt = seam.Attempt, Offset = seam.Offset });

@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
+using System.Text.Json.Serialization;
 using AiChat.Api.Chats;
 using AiChat.Api.Errors;
 using AiChat.Core.Models;
@@ -32,6 +33,10 @@ public sealed record SendRequest
     /// <summary>The longest reply, in tokens.</summary>
     [Range(1, int.MaxValue)]
     public int? MaxTokens { get; init; }
+
+    /// <summary>Whether the web is searched for the reply, which then names its sources.</summary>
+    [DefaultValue(false)]
+    public bool WebSearch { get; init; }
 
     /// <summary>
     /// Whether the reply comes as server-sent events while it is written; left out, the header <c>Accept: text/event-stream</c> asks for it.
@@ -85,6 +90,10 @@ public sealed record SendResponse
     /// <summary>What was used.</summary>
     public required UsageResponse Usage { get; init; }
 
+    /// <summary>The pages of the web the reply is based on; absent when there are none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<SourceResponse>? Sources { get; init; }
+
     /// <summary>Why the model stopped: <c>stop</c>, <c>length</c> (the longest reply was reached), <c>content_filter</c>.</summary>
     public required string FinishReason { get; init; }
 
@@ -115,6 +124,7 @@ internal static class SendMapper
         Model = request.Model,
         Temperature = request.Temperature,
         MaxTokens = request.MaxTokens,
+        WebSearch = request.WebSearch,
         OnBusy = ToOnBusy(request.OnBusy),
         IdempotencyKey = idempotencyKey,
     };
@@ -137,6 +147,7 @@ internal static class SendMapper
         Model = result.Model,
         Provider = result.Provider,
         Usage = result.Usage!.Value.ToResponse(),
+        Sources = result.Sources.ToResponse(),
         FinishReason = result.FinishReason!,
         CreatedAt = result.CompletedAt,
     };

@@ -40,6 +40,11 @@ public class PromptBenchmarks
             Content = Text,
         })];
 
+        public Task<Message?> AddAsync(string id, NewMessage message, DateTimeOffset now, CancellationToken cancellationToken) =>
+            throw new NotSupportedException();
+
+        public Task<string?> FindChatAsync(string userId, string messageId, CancellationToken cancellationToken) => throw new NotSupportedException();
+
         public Task<MessagePage?> GetPageAsync(string userId, string chatId, MessageRange range, int limit, CancellationToken cancellationToken) =>
             throw new NotSupportedException();
 

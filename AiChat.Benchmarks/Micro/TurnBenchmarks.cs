@@ -3,6 +3,7 @@ using AiChat.Core.Chats;
 using AiChat.Core.Memory;
 using AiChat.Core.Models;
 using AiChat.Core.Runs;
+using AiChat.Core.WebSearch;
 using AiChat.Infrastructure.Chats;
 using AiChat.Infrastructure.Idempotency;
 using AiChat.Infrastructure.Runs;
@@ -37,16 +38,18 @@ public class TurnBenchmarks
             TimeProvider.System, NullLogger<CandidateCircuit>.Instance);
         var chats = new ChatRepository(database.Sqlite);
         var runs = new RunRepository(database.Sqlite);
-        var context = new ContextBuilder(new MessageRepository(database.Sqlite), Options.Create(new MemoryOptions()));
+        var messages = new MessageRepository(database.Sqlite);
+        var context = new ContextBuilder(messages, Options.Create(new MemoryOptions()));
         var options = Options.Create(new RunOptions());
         var generator = new RunGenerator(context, options, TimeProvider.System, NullLogger<RunGenerator>.Instance);
         var budgets = new BudgetPolicy(Options.Create(new BudgetOptions()));
+        var web = new WebSearchService([], null!, Options.Create(new WebSearchOptions()));
         var usage = new UsageRepository(database.Sqlite, budgets);
         var titles = new TitleWriter(
             chats, usage, registry, Options.Create(new TitleOptions()), TimeProvider.System, NullLogger<TitleWriter>.Instance);
         executor = new RunExecutor(runs, generator, titles, options, new EndlessLifetime(), TimeProvider.System, NullLogger<RunExecutor>.Instance);
         service = new RunService(
-            chats, runs, new IdempotencyRepository(database.Sqlite), registry, context, budgets, executor, options, TimeProvider.System);
+            chats, messages, runs, new IdempotencyRepository(database.Sqlite), registry, context, web, budgets, executor, options, TimeProvider.System);
     }
 
     [GlobalCleanup]

@@ -54,6 +54,9 @@ public sealed record ChatChanges
     public Optional<string?> SystemPrompt { get; init; }
     public Optional<string?> Metadata { get; init; }
 
+    /// <summary>What to note as the time of the change; null for now. Alone it is no change.</summary>
+    public DateTimeOffset? UpdatedAt { get; init; }
+
     public bool IsEmpty => !(Title.IsGiven || Model.IsGiven || SystemPrompt.IsGiven || Metadata.IsGiven);
 }
 

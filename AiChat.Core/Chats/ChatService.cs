@@ -11,7 +11,7 @@ public sealed class ChatService(
     IChatRepository chats, IMessageRepository messages, IIdempotencyRepository keys, ModelRegistry models, RunExecutor executor,
     IOptions<RunOptions> options, TimeProvider time)
 {
-    /// <summary>How many messages are held at once while a whole chat is read.</summary>
+    /// <summary>How many messages, or chats, are held at once while all of them are read.</summary>
     private const int StreamPageSize = 500;
 
     /// <summary>Makes a chat. A request with a key that came before makes none: it gets the chat of the first one, as it was then.</summary>
@@ -28,12 +28,59 @@ public sealed class ChatService(
         return await chats.CreateAsync(chat, key, cancellationToken) is { } taken ? Replay(request, key!, taken) : new CreatedChat(chat, IsReplay: false);
     }
 
+    /// <summary>The user's most recently updated chat, or a new one when there is none; however many ask at once, one is made.</summary>
+    public async Task<Chat> GetNewestOrCreateAsync(string userId, CancellationToken cancellationToken)
+    {
+        // Most users have one: reading does not wait for those who write.
+        var newest = await chats.ListAsync(userId, limit: 1, after: null, cancellationToken);
+        return newest.Chats.Count > 0
+            ? newest.Chats[0]
+            : await chats.GetNewestOrCreateAsync(Build(new NewChat { UserId = userId }, time.GetUtcNow()), cancellationToken);
+    }
+
+    /// <summary>Whose chat it is; null when there is no such chat. Only for clients that name no user, and whose API lets the id suffice.</summary>
+    public Task<string?> FindOwnerAsync(string chatId, CancellationToken cancellationToken) => chats.FindOwnerAsync(chatId, cancellationToken);
+
+    /// <summary>The user's chat with this id, or with the message that has it; null when there is neither.</summary>
+    public async Task<Chat?> FindAsync(string userId, string chatOrMessageId, CancellationToken cancellationToken)
+    {
+        if (await chats.GetAsync(userId, chatOrMessageId, cancellationToken) is { } chat)
+            return chat;
+        return await messages.FindChatAsync(userId, chatOrMessageId, cancellationToken) is { } chatId
+            ? await chats.GetAsync(userId, chatId, cancellationToken)
+            : null;
+    }
+
+    /// <summary>Stores a message behind the others of its chat, and asks nobody to answer it; null when the user has no such chat.</summary>
+    public Task<Message?> AddMessageAsync(NewMessage message, CancellationToken cancellationToken)
+    {
+        var now = time.GetUtcNow();
+        return messages.AddAsync(Guid.CreateVersion7(now).ToString(), message, now, cancellationToken);
+    }
+
     /// <summary>Null when the user has no such chat.</summary>
     public Task<Chat?> GetAsync(string userId, string chatId, CancellationToken cancellationToken) =>
         chats.GetAsync(userId, chatId, cancellationToken);
 
     public Task<ChatPage> ListAsync(string userId, int limit, ChatCursor? after, CancellationToken cancellationToken) =>
         chats.ListAsync(userId, limit, after, cancellationToken);
+
+    /// <summary>
+    /// Every chat of the user, newest <see cref="Chat.UpdatedAt"/> first, in constant memory. Read page by page, so a slow reader holds no
+    /// transaction open; a chat that is updated meanwhile may be missed, because it moves to the front.
+    /// </summary>
+    public async IAsyncEnumerable<Chat> StreamAsync(string userId, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        for (ChatCursor? next = null; ;)
+        {
+            var page = await chats.ListAsync(userId, StreamPageSize, next, cancellationToken);
+            foreach (var chat in page.Chats)
+                yield return chat;
+            if (page.Next is null)
+                yield break;
+            next = page.Next;
+        }
+    }
 
     /// <summary>One page, oldest first; null when the user has no such chat.</summary>
     public async Task<MessagePage?> GetMessagesAsync(
@@ -85,13 +132,13 @@ public sealed class ChatService(
             : chats.UpdateAsync(userId, chatId, changes, time.GetUtcNow(), cancellationToken);
     }
 
-    /// <summary>Removes the chat with its messages and stops its replies; false when the user has no such chat.</summary>
-    public async Task<bool> DeleteAsync(string userId, string chatId, CancellationToken cancellationToken)
+    /// <summary>Removes the chat with its messages, stops its replies, and returns it as it was; null when the user has no such chat.</summary>
+    public async Task<Chat?> DeleteAsync(string userId, string chatId, CancellationToken cancellationToken)
     {
-        if (!await chats.DeleteAsync(userId, chatId, cancellationToken))
-            return false;
-        executor.AbandonChat(chatId);
-        return true;
+        var chat = await chats.DeleteAsync(userId, chatId, cancellationToken);
+        if (chat is not null)
+            executor.AbandonChat(chatId);
+        return chat;
     }
 
     /// <summary>A chat as it will be stored.</summary>
@@ -125,7 +172,7 @@ public sealed class ChatService(
     /// <summary>Replies that are being written, with as much text as there is; the database has it only when they are whole.</summary>
     private IReadOnlyList<Message> ShowProgress(IReadOnlyList<Message> page) => page.Any(m => m.Status == MessageStatus.InProgress)
         ? [.. page.Select(m => m.RunId is not null && m.Status == MessageStatus.InProgress && executor.Find(m.RunId) is { } run
-            ? m with { Content = run.Log.GetText() }
+            ? m with { Content = run.Log.GetText(), Sources = run.Log.GetSources() }
             : m)]
         : page;
 

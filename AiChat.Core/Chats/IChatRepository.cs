@@ -13,10 +13,19 @@ public interface IChatRepository
     /// <summary>Null when there is no such chat.</summary>
     Task<Chat?> GetAsync(string userId, string chatId, CancellationToken cancellationToken);
 
+    /// <summary>The user's chat with the newest <see cref="Chat.UpdatedAt"/>; when there is none, the given one is stored and returned.</summary>
+    Task<Chat> GetNewestOrCreateAsync(Chat chat, CancellationToken cancellationToken);
+
+    /// <summary>Whose chat it is, for clients that name a chat and no user; null when there is no such chat.</summary>
+    Task<string?> FindOwnerAsync(string chatId, CancellationToken cancellationToken);
+
     /// <summary>Newest <see cref="Chat.UpdatedAt"/> first, from just after <paramref name="after"/>; from the start when it is null.</summary>
     Task<ChatPage> ListAsync(string userId, int limit, ChatCursor? after, CancellationToken cancellationToken);
 
-    /// <summary>The changed chat; null when there is no such chat.</summary>
+    /// <summary>
+    /// The changed chat; null when there is no such chat. Its <see cref="Chat.UpdatedAt"/> is <paramref name="now"/>, unless the changes say
+    /// otherwise.
+    /// </summary>
     Task<Chat?> UpdateAsync(string userId, string chatId, ChatChanges changes, DateTimeOffset now, CancellationToken cancellationToken);
 
     /// <summary>
@@ -24,6 +33,6 @@ public interface IChatRepository
     /// </summary>
     Task<bool> SetTitleAsync(string userId, string chatId, string title, CancellationToken cancellationToken);
 
-    /// <summary>Removes the chat with its messages and runs; false when there is no such chat.</summary>
-    Task<bool> DeleteAsync(string userId, string chatId, CancellationToken cancellationToken);
+    /// <summary>Removes the chat with its messages and runs, and returns it as it was; null when there is no such chat.</summary>
+    Task<Chat?> DeleteAsync(string userId, string chatId, CancellationToken cancellationToken);
 }

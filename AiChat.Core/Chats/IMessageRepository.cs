@@ -1,8 +1,14 @@
 namespace AiChat.Core.Chats;
 
-/// <summary>Reads messages. They are written by runs (see <c>IRunRepository</c>).</summary>
+/// <summary>Stores messages. Those of runs are written by them (see <c>IRunRepository</c>).</summary>
 public interface IMessageRepository
 {
+    /// <summary>Puts a message with this id behind the others of its chat; null when the user has no such chat.</summary>
+    Task<Message?> AddAsync(string id, NewMessage message, DateTimeOffset now, CancellationToken cancellationToken);
+
+    /// <summary>The chat a message of the user belongs to; null when the user has no such message.</summary>
+    Task<string?> FindChatAsync(string userId, string messageId, CancellationToken cancellationToken);
+
     /// <summary>
     /// At most <paramref name="limit"/> messages of the range, oldest first: the oldest ones when <see cref="MessageRange.After"/> is
     /// given, else the newest ones. Null when the user has no such chat.

@@ -1,3 +1,5 @@
+using AiChat.Core.WebSearch;
+
 namespace AiChat.Core.Chats;
 
 /// <summary>Who speaks.</summary>
@@ -54,9 +56,27 @@ public sealed record Message
     /// <summary>The run that writes or wrote it; null for messages no run writes.</summary>
     public string? RunId { get; init; }
 
+    /// <summary>The pages of the web it is based on; empty when the web was not searched, or nothing was found.</summary>
+    public IReadOnlyList<Source> Sources { get; init; } = [];
+
     public required DateTimeOffset CreatedAt { get; init; }
 
     public required DateTimeOffset UpdatedAt { get; init; }
+}
+
+/// <summary>A message that a client stores without asking for a reply.</summary>
+public sealed record NewMessage
+{
+    public required string UserId { get; init; }
+
+    public required string ChatId { get; init; }
+
+    public required MessageRole Role { get; init; }
+
+    public required string Content { get; init; }
+
+    /// <inheritdoc cref="Message.ToolCalls"/>
+    public string? ToolCalls { get; init; }
 }
 
 /// <summary>As much of an earlier message as a prompt needs.</summary>

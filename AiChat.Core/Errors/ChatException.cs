@@ -10,6 +10,10 @@ public abstract class ChatException(string code, string message, Exception? inne
 /// <summary>A well-formed request that asks for something that cannot be done.</summary>
 public sealed class InvalidRequestException(string code, string field, string message) : ChatException(code, message)
 {
+    public const string NothingToAnswer = "nothing_to_answer";
+
+    public const string NothingToAnswerMessage = "The chat has no message of its user to answer. Add one first.";
+
     /// <summary>The request's field the problem is in, as clients name it.</summary>
     public string Field { get; } = field;
 }

@@ -45,8 +45,8 @@ public sealed class ActiveRun : IDisposable
     /// <summary>Whether the database has accepted it, as soon as that is known; it can be found before.</summary>
     public Task<bool> Admission => admission.Task;
 
-    /// <summary>Sequence of the user's message; set when the run begins.</summary>
-    public int UserSequence { get; set; }
+    /// <summary>Where its messages stand; set when the run begins.</summary>
+    public RunPlace Place { get; set; }
 
     /// <summary>When the first text came; null before.</summary>
     public DateTimeOffset? FirstTokenAt { get; set; }

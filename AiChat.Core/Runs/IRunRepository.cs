@@ -5,7 +5,8 @@ public interface IRunRepository
 {
     /// <summary>
     /// Accepts a message: claims its key, stores it, the empty reply and the run, and makes the chat where <see cref="NewRun.NewChat"/>
-    /// says so. Runs of one chat are queued in the order of these calls.
+    /// says so. A message that is stored already gets one run, however often it is asked for. Runs of one chat are queued in the order of
+    /// their messages.
     /// </summary>
     Task<RunAdmission> StartAsync(NewRun run, CancellationToken cancellationToken);
 
@@ -29,6 +30,9 @@ public interface IRunRepository
 
     /// <summary>What the run answers; null when the user has no such run.</summary>
     Task<RunQuestion?> GetQuestionAsync(string userId, string runId, CancellationToken cancellationToken);
+
+    /// <summary>What the user said last in the chat; null when there is nothing, or no such chat.</summary>
+    Task<LastQuestion?> GetLastQuestionAsync(string userId, string chatId, CancellationToken cancellationToken);
 
     /// <summary>
     /// Ends as incomplete, with the text that was stored, every run that a process before this one left unfinished, and frees their chats;

@@ -1,4 +1,5 @@
 using AiChat.Core.Models;
+using AiChat.Core.WebSearch;
 
 namespace AiChat.Core.Runs;
 
@@ -19,7 +20,12 @@ public enum RunStatus
     Incomplete,
 }
 
-/// <summary>A message on its way into a chat, with everything that is stored when it is accepted.</summary>
+/// <summary>Where the messages of a run stand in their chat.</summary>
+/// <param name="UserSequence">Sequence of the message it answers.</param>
+/// <param name="AssistantSequence">Sequence of the reply: the next one, unless the message had been stored before the run.</param>
+public readonly record struct RunPlace(int UserSequence, int AssistantSequence);
+
+/// <summary>A run on its way into a chat, with everything that is stored when it is accepted.</summary>
 public sealed record NewRun
 {
     public required string Id { get; init; }
@@ -35,6 +41,9 @@ public sealed record NewRun
     /// <summary>The user's message.</summary>
     public required string Message { get; init; }
 
+    /// <summary>Sequence of the message where it is stored already; null when it comes with the run.</summary>
+    public int? UserSequence { get; init; }
+
     /// <summary>The asked alias.</summary>
     public required string Alias { get; init; }
 
@@ -42,6 +51,9 @@ public sealed record NewRun
 
     /// <summary>The longest answer asked for, in tokens.</summary>
     public int? MaxTokens { get; init; }
+
+    /// <summary>Whether the web is searched for the reply.</summary>
+    public bool WebSearch { get; init; }
 
     /// <summary>What to do when the chat is busy.</summary>
     public RunAdmissionRule Admission { get; init; }
@@ -91,8 +103,11 @@ public sealed record RunResult
     /// <summary>The attempts that were made for it, oldest first.</summary>
     public IReadOnlyList<Attempt> Attempts { get; init; } = [];
 
-    /// <summary>Where other attempts took over in this process, oldest first.</summary>
-    public IReadOnlyList<RunContinued> Seams { get; init; } = [];
+    /// <summary>What the reply is based on; empty when the web was not searched, or nothing was found.</summary>
+    public IReadOnlyList<Source> Sources { get; init; } = [];
+
+    /// <summary>Marks in the text that may not be stored yet, oldest first.</summary>
+    public IReadOnlyList<RunMark> Marks { get; init; } = [];
 
     /// <summary>Why the model stopped: <c>stop</c>, <c>length</c>, <c>content_filter</c>…; null when it did not finish.</summary>
     public string? FinishReason { get; init; }

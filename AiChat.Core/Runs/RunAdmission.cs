@@ -10,9 +10,9 @@ public readonly record struct RunAdmissionRule(int MostUnfinished);
 public abstract record RunAdmission
 {
     /// <summary>It is stored.</summary>
-    /// <param name="UserSequence">Sequence of the user's message; the assistant's message follows it.</param>
+    /// <param name="Place">Where its messages stand.</param>
     /// <param name="BusyWith">The run whose end it has to wait for; null when its turn is now.</param>
-    public sealed record Accepted(int UserSequence, string? BusyWith) : RunAdmission
+    public sealed record Accepted(RunPlace Place, string? BusyWith) : RunAdmission
     {
         /// <summary>What is left of every budget that applies to it.</summary>
         public IReadOnlyList<BudgetState> Budgets { get; init; } = [];
@@ -32,6 +32,9 @@ public abstract record RunAdmission
     /// <param name="Budgets">Every limit that applies.</param>
     public sealed record OverBudget(BudgetState Exceeded, IReadOnlyList<BudgetState> Budgets) : RunAdmission;
 
+    /// <summary>The message has a run already; nothing is stored.</summary>
+    public sealed record AlreadyAnswered(string RunId) : RunAdmission;
+
     /// <summary>The run to try again has not failed, or is being tried again already; nothing is stored.</summary>
     public sealed record NotRetryable : RunAdmission;
 }
@@ -44,5 +47,5 @@ public readonly record struct FinishedRun(bool IsChatThere, NextRun? Next);
 /// <summary>A run whose turn has come.</summary>
 /// <param name="Id">The run.</param>
 /// <param name="Attempt">The attempt that begins: if it was tried again since, that one has a turn of its own.</param>
-/// <param name="UserSequence">Sequence of the message it answers.</param>
-public readonly record struct NextRun(string Id, int Attempt, int UserSequence);
+/// <param name="Place">Where its messages stand.</param>
+public readonly record struct NextRun(string Id, int Attempt, RunPlace Place);

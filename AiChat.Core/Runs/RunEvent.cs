@@ -1,3 +1,5 @@
+using AiChat.Core.WebSearch;
+
 namespace AiChat.Core.Runs;
 
 /// <summary>
@@ -28,11 +30,22 @@ public sealed record RunStarted(long Sequence) : RunEvent(Sequence)
 /// <param name="Text">Never empty; whole characters.</param>
 public sealed record MessageDelta(long Sequence, int Offset, string Text) : RunEvent(Sequence);
 
+/// <summary>Something that happened at a place in the text.</summary>
+/// <param name="Sequence">Its position.</param>
+/// <param name="Offset">How much of the reply came before, in UTF-16 code units.</param>
+public abstract record RunMark(long Sequence, int Offset) : RunEvent(Sequence);
+
 /// <summary>The seam where another attempt took over what an earlier one had written.</summary>
 /// <param name="Sequence">The position of the seam.</param>
 /// <param name="Offset">How much of the reply the earlier attempts wrote, in UTF-16 code units.</param>
 /// <param name="Attempt">The attempt that goes on.</param>
-public sealed record RunContinued(long Sequence, int Offset, int Attempt) : RunEvent(Sequence);
+public sealed record RunContinued(long Sequence, int Offset, int Attempt) : RunMark(Sequence, Offset);
+
+/// <summary>A page of the web the reply is based on; all of them come before the text.</summary>
+/// <param name="Sequence">Its position.</param>
+/// <param name="Offset">How much of the reply came before, in UTF-16 code units.</param>
+/// <param name="Source">The page.</param>
+public sealed record SourceFound(long Sequence, int Offset, Source Source) : RunMark(Sequence, Offset);
 
 /// <summary>
 /// The whole reply so far; it takes the place of everything the follower has. Its position may be an earlier one than the follower named:

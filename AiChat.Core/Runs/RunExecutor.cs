@@ -81,11 +81,11 @@ public sealed partial class RunExecutor(
     }
 
     /// <summary>Starts generating the reply of a registered and accepted run whose turn it is. Returns at once.</summary>
-    public void Begin(ActiveRun run, int userSequence)
+    public void Begin(ActiveRun run, RunPlace place)
     {
         if (!run.TryBegin())
             return;
-        run.UserSequence = userSequence;
+        run.Place = place;
         if (shutdown.IsCancellationRequested)
             run.Stop(RunStopReason.Shutdown);
         _ = ExecuteAsync(run);
@@ -95,7 +95,7 @@ public sealed partial class RunExecutor(
     /// Keeps a registered and accepted run until the one in front of it ends. When it is stopped before, no turn is waited for: the run is
     /// begun then, finds itself stopped, and tells the one who waits.
     /// </summary>
-    public void Queue(ActiveRun run, int userSequence) => run.Stopped.UnsafeRegister(_ => Begin(run, userSequence), null);
+    public void Queue(ActiveRun run, RunPlace place) => run.Stopped.UnsafeRegister(_ => Begin(run, place), null);
 
     /// <summary>Stops the runs of a chat that is no more.</summary>
     public void AbandonChat(string chatId) => StopAll(r => r.Run.ChatId == chatId, RunStopReason.ChatDeleted);
@@ -155,7 +155,7 @@ public sealed partial class RunExecutor(
     {
         // Not there any more when its chat was deleted, or it was cancelled, this moment.
         if (active.TryGetValue(next.Id, out var run) && run.Log.Attempt == next.Attempt)
-            Begin(run, next.UserSequence);
+            Begin(run, next.Place);
     }
 
     /// <summary>

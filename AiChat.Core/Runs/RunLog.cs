@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Text;
+using AiChat.Core.WebSearch;
 
 namespace AiChat.Core.Runs;
 
@@ -26,12 +27,12 @@ public sealed class RunLog
     private readonly RunStarted started;
     private readonly TimeProvider time;
     private readonly StringBuilder text = new();
-    private readonly List<RunContinued> seams = [];
+    private readonly List<RunMark> marks = [];
     private Follower[] followers = [];
     private RunEnded? end;
     private char? halfCharacter;
     private int flushed;
-    private int flushedSeams;
+    private int flushedMarks;
     private bool isFlushing;
     private bool isClosed;
     private bool isBroken;
@@ -40,7 +41,14 @@ public sealed class RunLog
     public RunLog(RunStarted started, TimeProvider time) => (this.started, this.time) = (started, time);
 
     /// <summary>Number of the attempt that begins, or goes on, when nothing was asked of a model yet.</summary>
-    public int Attempt => seams.Count == 0 ? started.Attempt : seams[^1].Attempt;
+    public int Attempt
+    {
+        get
+        {
+            lock (gate)
+                return marks.OfType<RunContinued>().LastOrDefault()?.Attempt ?? started.Attempt;
+        }
+    }
 
     /// <summary>UTF-16 code units of the reply so far.</summary>
     public int Length
@@ -66,16 +74,16 @@ public sealed class RunLog
     /// <param name="started">How the log begins.</param>
     /// <param name="time">The clock.</param>
     /// <param name="text">The reply as far as it was stored.</param>
-    /// <param name="seams">Where later attempts took over.</param>
+    /// <param name="marks">What happened in between, in order.</param>
     /// <param name="result">The end; null for a run that is about to go on.</param>
     /// <param name="isCondensed">Whether only the whole text is left of it, and not its steps.</param>
     public static RunLog Restore(
-        RunStarted started, TimeProvider time, string text, IEnumerable<RunContinued> seams, RunResult? result, bool isCondensed = false)
+        RunStarted started, TimeProvider time, string text, IEnumerable<RunMark> marks, RunResult? result, bool isCondensed = false)
     {
         var log = new RunLog(started, time) { flushed = text.Length, isCondensed = isCondensed };
         log.text.Append(text);
-        log.seams.AddRange(seams);
-        log.flushedSeams = log.seams.Count;
+        log.marks.AddRange(marks);
+        log.flushedMarks = log.marks.Count;
         if (result is not null)
             log.end = new RunEnded(result.LastSequence ?? log.GetSequence(text.Length) + 1, result);
         return log;
@@ -105,21 +113,34 @@ public sealed class RunLog
         lock (gate)
         {
             EndCharacter();
-            seams.Add(new RunContinued(GetSequence(text.Length) + 1, text.Length, attempt));
+            marks.Add(new RunContinued(GetSequence(text.Length) + 1, text.Length, attempt));
         }
     }
 
-    public IReadOnlyList<RunContinued> GetSeams()
+    /// <summary>Notes what the reply will be based on; followers see it with the next <see cref="Publish"/> or when they look.</summary>
+    public void Add(Source source)
     {
         lock (gate)
-            return [.. seams];
+            marks.Add(new SourceFound(GetSequence(text.Length) + 1, text.Length, source));
     }
 
-    /// <summary>The seams the database may not have yet.</summary>
-    public IReadOnlyList<RunContinued> GetUnflushedSeams()
+    public IReadOnlyList<RunMark> GetMarks()
     {
         lock (gate)
-            return seams.GetRange(flushedSeams, seams.Count - flushedSeams);
+            return [.. marks];
+    }
+
+    /// <summary>The marks the database may not have yet.</summary>
+    public IReadOnlyList<RunMark> GetUnflushedMarks()
+    {
+        lock (gate)
+            return marks.GetRange(flushedMarks, marks.Count - flushedMarks);
+    }
+
+    public IReadOnlyList<Source> GetSources()
+    {
+        lock (gate)
+            return [.. marks.OfType<SourceFound>().Select(m => m.Source)];
     }
 
     /// <summary>Wakes the followers.</summary>
@@ -168,25 +189,25 @@ public sealed class RunLog
     {
         lock (gate)
         {
-            if (isClosed || (text.Length == flushed && seams.Count == flushedSeams))
+            if (isClosed || (text.Length == flushed && marks.Count == flushedMarks))
                 return [];
             isFlushing = true;
             var pieces = new List<RunText>();
             var offset = flushed;
-            for (var i = flushedSeams; i < seams.Count; i++)
+            for (var i = flushedMarks; i < marks.Count; i++)
             {
                 AddPiece(i);
-                pieces.Add(new RunText(started.RunId, seams[i].Sequence, seams[i].Offset, "", seams[i].Attempt));
+                pieces.Add(new RunText(started.RunId, marks[i].Sequence, marks[i].Offset, "", marks[i]));
             }
 
-            AddPiece(seams.Count);
+            AddPiece(marks.Count);
             return pieces;
 
-            void AddPiece(int passedSeams)
+            void AddPiece(int passedMarks)
             {
-                var limit = GetLimit(passedSeams);
+                var limit = GetLimit(passedMarks);
                 if (offset < limit)
-                    pieces.Add(new RunText(started.RunId, GetSequence(limit, passedSeams), offset, text.ToString(offset, limit - offset)));
+                    pieces.Add(new RunText(started.RunId, GetSequence(limit, passedMarks), offset, text.ToString(offset, limit - offset)));
                 offset = limit;
             }
         }
@@ -199,7 +220,7 @@ public sealed class RunLog
         lock (gate)
         {
             flushed = stored[^1].Offset + stored[^1].Text.Length;
-            flushedSeams += stored.Count(s => s.Attempt is not null);
+            flushedMarks += stored.Count(s => s.Mark is not null);
         }
     }
 
@@ -261,11 +282,11 @@ public sealed class RunLog
         halfCharacter = null;
     }
 
-    private long GetSequence(int offset) => GetSequence(offset, seams.Count);
+    private long GetSequence(int offset) => GetSequence(offset, marks.Count);
 
-    /// <summary>The position of an offset behind so many seams.</summary>
-    private long GetSequence(int offset, int passedSeams) =>
-        passedSeams == 0 ? started.Sequence + offset : seams[passedSeams - 1].Sequence + (offset - seams[passedSeams - 1].Offset);
+    /// <summary>The position of an offset behind so many marks.</summary>
+    private long GetSequence(int offset, int passedMarks) =>
+        passedMarks == 0 ? started.Sequence + offset : marks[passedMarks - 1].Sequence + (offset - marks[passedMarks - 1].Offset);
 
     private Cursor Locate(long after)
     {
@@ -274,15 +295,15 @@ public sealed class RunLog
             if (after < started.Sequence)
                 return new Cursor { IsBeforeStart = true };
 
-            var passed = seams.Count(s => s.Sequence <= after);
-            var (mark, markOffset) = passed == 0 ? (started.Sequence, 0) : (seams[passed - 1].Sequence, seams[passed - 1].Offset);
+            var passed = marks.Count(m => m.Sequence <= after);
+            var (mark, markOffset) = passed == 0 ? (started.Sequence, 0) : (marks[passed - 1].Sequence, marks[passed - 1].Offset);
             var offset = markOffset + (after - mark);
             if (after == end?.Sequence)
-                return new Cursor { Offset = text.Length, Seams = seams.Count, IsAfterEnd = true };
+                return new Cursor { Offset = text.Length, Marks = marks.Count, IsAfterEnd = true };
             // Nowhere: behind what a crash left of the text, behind everything, or inside a character.
             return offset > GetLimit(passed) || (offset < text.Length && char.IsLowSurrogate(text[(int)offset]))
                 ? new Cursor { IsLost = true }
-                : new Cursor { Offset = (int)offset, Seams = passed };
+                : new Cursor { Offset = (int)offset, Marks = passed };
         }
     }
 
@@ -307,14 +328,14 @@ public sealed class RunLog
 
             if (cursor.IsLost || (isCondensed && cursor.Offset < text.Length))
             {
-                cursor = new Cursor { Offset = text.Length, Seams = seams.Count };
+                cursor = new Cursor { Offset = text.Length, Marks = marks.Count };
                 return new RunSnapshot(GetSequence(text.Length), text.ToString());
             }
 
-            if (cursor.Offset < GetLimit(cursor.Seams))
+            if (cursor.Offset < GetLimit(cursor.Marks))
                 return ReadText(ref cursor);
-            if (cursor.Seams < seams.Count)
-                return seams[cursor.Seams++];
+            if (cursor.Marks < marks.Count)
+                return marks[cursor.Marks++];
 
             cursor.IsAfterEnd = end is not null;
             return end;
@@ -323,16 +344,16 @@ public sealed class RunLog
 
     private MessageDelta ReadText(ref Cursor cursor)
     {
-        var length = Math.Min(GetLimit(cursor.Seams) - cursor.Offset, LongestDelta);
+        var length = Math.Min(GetLimit(cursor.Marks) - cursor.Offset, LongestDelta);
         if (length == LongestDelta && char.IsHighSurrogate(text[cursor.Offset + length - 1]))
             length--;
         var offset = cursor.Offset;
         cursor.Offset += length;
-        return new MessageDelta(GetSequence(cursor.Offset, cursor.Seams), offset, text.ToString(offset, length));
+        return new MessageDelta(GetSequence(cursor.Offset, cursor.Marks), offset, text.ToString(offset, length));
     }
 
     /// <summary>Where the text ends that stands between this mark and the next one.</summary>
-    private int GetLimit(int passedSeams) => passedSeams < seams.Count ? seams[passedSeams].Offset : text.Length;
+    private int GetLimit(int passedMarks) => passedMarks < marks.Count ? marks[passedMarks].Offset : text.Length;
 
     private void Attach(Follower follower)
     {
@@ -349,7 +370,7 @@ public sealed class RunLog
     private struct Cursor
     {
         public int Offset;
-        public int Seams;
+        public int Marks;
         public bool IsBeforeStart;
         public bool IsLost;
         public bool IsAfterEnd;

@@ -7,17 +7,17 @@ public sealed record RunProgress
 {
     public required NewRun Run { get; init; }
 
-    /// <summary>Its text and the seams in it, in order.</summary>
+    /// <summary>Its text and the marks in it, in order.</summary>
     public required IReadOnlyList<RunText> Texts { get; init; }
 
     /// <summary>Attempts that have begun or ended.</summary>
     public required IReadOnlyList<Attempt> Attempts { get; init; }
 }
 
-/// <summary>A piece of a run's text, or a seam in it, on its way into the database.</summary>
+/// <summary>A piece of a run's text, or a mark in it, on its way into the database.</summary>
 /// <param name="RunId">The run.</param>
 /// <param name="Sequence">The position behind it.</param>
 /// <param name="Offset">How much of the reply came before, in UTF-16 code units.</param>
-/// <param name="Text">The text; empty for a seam.</param>
-/// <param name="Attempt">The attempt that goes on behind a seam; null for text.</param>
-public sealed record RunText(string RunId, long Sequence, int Offset, string Text, int? Attempt = null);
+/// <param name="Text">The text; empty for a mark.</param>
+/// <param name="Mark">The mark; null for text.</param>
+public sealed record RunText(string RunId, long Sequence, int Offset, string Text, RunMark? Mark = null);

@@ -32,15 +32,15 @@ public sealed partial class RunRecovery(
             LogContinued(interrupted.Count);
 
         // All are known before the first begins: its end may begin the next.
-        var restored = interrupted.Select(i => (Run: Restore(i), i.Run.UserSequence, i.Run.Status)).ToList();
-        foreach (var (run, userSequence, status) in restored.Where(r => executor.TryRegister(r.Run)))
+        var restored = interrupted.Select(i => (Run: Restore(i), i.Run.Place, i.Run.Status)).ToList();
+        foreach (var (run, place, status) in restored.Where(r => executor.TryRegister(r.Run)))
         {
             if (status == RunStatus.Queued)
-                executor.Queue(run, userSequence);
+                executor.Queue(run, place);
         }
 
-        foreach (var (run, userSequence, _) in restored.Where(r => r.Status == RunStatus.InProgress))
-            executor.Begin(run, userSequence);
+        foreach (var (run, place, _) in restored.Where(r => r.Status == RunStatus.InProgress))
+            executor.Begin(run, place);
     }
 
     private ActiveRun Restore(InterruptedRun interrupted)
@@ -48,7 +48,7 @@ public sealed partial class RunRecovery(
         var stored = interrupted.Run;
         // An alias that was taken out of the configuration meanwhile: the default one answers.
         var alias = models.Find(stored.Alias) ?? models.Get(ModelsOptions.DefaultAlias);
-        var log = RunLog.Restore(stored.ToStarted(alias.Active.Provider, alias.Active.Model), time, stored.Reply, stored.Seams, result: null);
+        var log = RunLog.Restore(stored.ToStarted(alias.Active.Provider, alias.Active.Model), time, stored.Reply, stored.Marks, result: null);
         var run = new ActiveRun(stored.ToNewRun(interrupted.UserId, interrupted.Question), interrupted.Question.SystemPrompt, alias, log, time);
         run.Admit(isAccepted: true);
         if (CountCrashes(stored) > MostContinuations)
@@ -60,15 +60,15 @@ public sealed partial class RunRecovery(
         return run;
     }
 
-    /// <summary>Seams behind which positions were left out; those of a failover follow the text before them.</summary>
+    /// <summary>Seams behind which positions were left out; other marks follow the text before them.</summary>
     private static int CountCrashes(StoredRun run)
     {
         var (mark, offset, crashes) = (run.FirstSequence, 0, 0);
-        foreach (var seam in run.Seams)
+        foreach (var current in run.Marks)
         {
-            if (seam.Sequence - mark - (seam.Offset - offset) >= RunLog.CrashGap)
+            if (current.Sequence - mark - (current.Offset - offset) >= RunLog.CrashGap)
                 crashes++;
-            (mark, offset) = (seam.Sequence, seam.Offset);
+            (mark, offset) = (current.Sequence, current.Offset);
         }
 
         return crashes;

@@ -5,14 +5,15 @@ using AiChat.Core.Errors;
 using AiChat.Core.Idempotency;
 using AiChat.Core.Memory;
 using AiChat.Core.Models;
+using AiChat.Core.WebSearch;
 using Microsoft.Extensions.Options;
 
 namespace AiChat.Core.Runs;
 
-/// <summary>Takes messages and gets them answered. Every way into a chat leads through here.</summary>
+/// <summary>Gets messages answered. Every way to a reply leads through here.</summary>
 public sealed class RunService(
-    IChatRepository chats, IRunRepository runs, IIdempotencyRepository keys, ModelRegistry models, ContextBuilder context, BudgetPolicy budgets,
-    RunExecutor executor, IOptions<RunOptions> options, TimeProvider time)
+    IChatRepository chats, IMessageRepository messages, IRunRepository runs, IIdempotencyRepository keys, ModelRegistry models,
+    ContextBuilder context, WebSearchService web, BudgetPolicy budgets, RunExecutor executor, IOptions<RunOptions> options, TimeProvider time)
 {
     /// <summary>How often a run is looked for that is tried again and ends meanwhile.</summary>
     private const int MostLooks = 3;
@@ -26,7 +27,7 @@ public sealed class RunService(
     /// <exception cref="InvalidRequestException"><c>unknown_model</c>, <c>message_too_long</c>, <c>idempotency_key_reused</c>; nothing was stored.</exception>
     /// <exception cref="ConflictException"><c>chat_busy</c>; nothing was stored.</exception>
     /// <exception cref="BudgetExceededException">Nothing was stored.</exception>
-    /// <exception cref="UnavailableException">The server or the database takes no messages now.</exception>
+    /// <exception cref="UnavailableException">The server or the database takes no messages now, or the web cannot be searched.</exception>
     public async Task<RunHandle?> StartAsync(SendCommand command, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
@@ -37,27 +38,84 @@ public sealed class RunService(
         if (executor.IsStopping)
             throw UnavailableException.ForShutdown();
 
-        var isNewChat = command.ChatId is null;
-        var chat = isNewChat
-            ? ChatService.Build(new NewChat { UserId = command.UserId }, now)
-            : await chats.GetAsync(command.UserId, command.ChatId!, cancellationToken);
-        if (chat is null)
-            return null;
+        var chat = command.ChatId is null
+            ? ChatService.Build(new NewChat { UserId = command.UserId, Title = command.Title }, now)
+            : await chats.GetAsync(command.UserId, command.ChatId, cancellationToken);
+        return chat is null ? null : await EnterChatAsync(command, chat, question: null, key, now, cancellationToken);
+    }
 
+    /// <summary>
+    /// The answer to what the user said last in the chat. The first to ask starts it; everybody after that is given the same one, whether it
+    /// goes on or has ended, be it one that a client has stored. An attempt that gave no text is no answer: unless the client wants the rest
+    /// of it, another one begins. Null when the user has no such chat.
+    /// </summary>
+    /// <exception cref="InvalidRequestException"><c>nothing_to_answer</c>, and those of <see cref="StartAsync"/>.</exception>
+    /// <inheritdoc cref="StartAsync"/>
+    public async Task<RunHandle?> AnswerAsync(AnswerCommand command, CancellationToken cancellationToken)
+    {
+        var now = time.GetUtcNow();
+        if (await chats.GetAsync(command.UserId, command.ChatId, cancellationToken) is not { } chat)
+            return null;
+        if (await runs.GetLastQuestionAsync(command.UserId, command.ChatId, cancellationToken) is not { } question)
+            throw new InvalidRequestException(InvalidRequestException.NothingToAnswer, "id", InvalidRequestException.NothingToAnswerMessage);
+
+        if (question.RunId is not null)
+            return await AttachAsync(command, question.RunId, cancellationToken);
+        if (question.AnswerSequence is { } answerSequence)
+            return await FindStoredAnswerAsync(command, question, answerSequence, cancellationToken);
+        if (executor.IsStopping)
+            throw UnavailableException.ForShutdown();
+        var send = new SendCommand { UserId = command.UserId, ChatId = command.ChatId, Message = question.Message, WebSearch = command.WebSearch };
+        return await EnterChatAsync(send, chat, question, key: null, now, cancellationToken);
+    }
+
+    private async Task<RunHandle?> EnterChatAsync(
+        SendCommand command, Chat chat, LastQuestion? question, IdempotencyKey? key, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        if (command.WebSearch)
+            web.RequireConfigured();
         var alias = models.Get(command.Model ?? chat.Model ?? ModelsOptions.DefaultAlias);
         context.RequireFit(alias, command.Message, chat.SystemPrompt ?? alias.SystemPrompt, command.MaxTokens);
 
-        var newRun = ToNewRun(command, chat, isNewChat, alias.Name, now) with
+        var hasHistory = chat.MessageCount > (question is null ? 0 : 1);
+        var newRun = ToNewRun(command, chat, question, alias.Name, now) with
         {
             Key = key,
             Admission = ToRule(command.OnBusy),
-            Claims = Claim(command.UserId, alias, command.Message, chat.SystemPrompt, command.MaxTokens, hasHistory: chat.MessageCount > 0, now),
+            Claims = Claim(command.UserId, alias, command.Message, chat.SystemPrompt, command.MaxTokens, hasHistory, now),
         };
         var run = new ActiveRun(newRun, chat.SystemPrompt, alias, new RunLog(ToStarted(newRun, alias.Active), time), time);
         executor.TryRegister(run);
         // Not cancellable: a client that goes away now must not leave half a turn.
         var admission = await AdmitAsync(run, () => runs.StartAsync(newRun, CancellationToken.None));
         return await EnterAsync(run, admission, command.OnBusy, key, cancellationToken);
+    }
+
+    /// <summary>The run that answers; another attempt of it where the last one gave no text.</summary>
+    private async Task<RunHandle?> AttachAsync(AnswerCommand command, string runId, CancellationToken cancellationToken)
+    {
+        var run = await FindAsync(command.UserId, runId, isReplay: false, cancellationToken);
+        if (command.IsReconnect || run is not { Completion: { IsCompletedSuccessfully: true, Result: { Error: not null, Reply: "" } } })
+            return run;
+
+        try
+        {
+            return await RetryAsync(new RetryCommand { UserId = command.UserId, RunId = runId, WebSearch = command.WebSearch }, cancellationToken);
+        }
+        catch (ConflictException other) when (other.Code == ConflictException.RunNotRetryable)
+        {
+            // Somebody else asked at the same moment, and has begun it.
+            return await FindAsync(command.UserId, runId, isReplay: false, cancellationToken);
+        }
+    }
+
+    /// <summary>An answer that no run has written is followed like one.</summary>
+    private async Task<RunHandle?> FindStoredAnswerAsync(
+        AnswerCommand command, LastQuestion question, int answerSequence, CancellationToken cancellationToken)
+    {
+        var range = new MessageRange { After = answerSequence - 1 };
+        var page = await messages.GetPageAsync(command.UserId, command.ChatId, range, limit: 1, cancellationToken);
+        return page?.Messages is [var answer] ? StoredRunMapper.ToHandle(answer, question, command.UserId, time) : null;
     }
 
     /// <summary>
@@ -92,6 +150,9 @@ public sealed class RunService(
         var alias = models.Get(stored.Alias);
         context.RequireFit(alias, question.Message, question.SystemPrompt ?? alias.SystemPrompt, stored.MaxTokens);
 
+        var isSearched = command.WebSearch ?? stored.WebSearch;
+        if (isSearched)
+            web.RequireConfigured();
         var retry = new RunRetry
         {
             RunId = stored.Id,
@@ -101,13 +162,14 @@ public sealed class RunService(
             FirstSequence = lastSequence + 1,
             Admission = ToRule(command.OnBusy),
             Key = key,
+            WebSearch = command.WebSearch,
             Claims = Claim(
-                command.UserId, alias, question.Message, question.SystemPrompt, stored.MaxTokens, hasHistory: stored.UserSequence > 1, now),
+                command.UserId, alias, question.Message, question.SystemPrompt, stored.MaxTokens, hasHistory: stored.Place.UserSequence > 1, now),
             Now = now,
         };
         var started = (stored with { Attempt = retry.Attempt, FirstSequence = retry.FirstSequence }).ToStarted(alias.Active.Provider, alias.Active.Model);
         var run = new ActiveRun(
-            stored.ToNewRun(command.UserId, question), question.SystemPrompt, alias, new RunLog(started, time), time);
+            stored.ToNewRun(command.UserId, question) with { WebSearch = isSearched }, question.SystemPrompt, alias, new RunLog(started, time), time);
         if (!executor.TryRegister(run))
         {
             if (isSecondLook)
@@ -189,10 +251,10 @@ public sealed class RunService(
             case RunAdmission.Accepted { BusyWith: null } accepted:
                 // Before it begins: it may end at once.
                 var handle = new RunHandle(run, accepted);
-                executor.Begin(run, accepted.UserSequence);
+                executor.Begin(run, accepted.Place);
                 return handle;
             case RunAdmission.Accepted accepted:
-                executor.Queue(run, accepted.UserSequence);
+                executor.Queue(run, accepted.Place);
                 if (onBusy == OnBusy.Interrupt)
                     executor.Find(accepted.BusyWith)?.Stop(RunStopReason.Cancelled);
                 return new RunHandle(run, accepted);
@@ -200,6 +262,8 @@ public sealed class RunService(
                 throw new ConflictException(ConflictException.ChatBusy, Describe(onBusy), busy.RunId, BusyRetryAfter);
             case RunAdmission.KeyTaken taken:
                 return await ReplayAsync(key!, taken.Earlier, cancellationToken);
+            case RunAdmission.AlreadyAnswered answered:
+                return await FindAsync(run.Run.UserId, answered.RunId, isReplay: false, cancellationToken);
             case RunAdmission.OverBudget over:
                 throw new BudgetExceededException(over.Exceeded, over.Budgets);
             case RunAdmission.NotRetryable:
@@ -247,7 +311,7 @@ public sealed class RunService(
         // As it was shown: with the attempt that began it, whoever ended it.
         var first = stored.Attempts.FirstOrDefault(a => a.StartedAt >= stored.StartedAt);
         var started = (stored with { Attempt = first?.Number ?? stored.Attempt }).ToStarted(first?.Provider ?? result.Provider, first?.Model ?? result.Model);
-        var log = RunLog.Restore(started, time, stored.Reply, stored.Seams, result, isCondensed);
+        var log = RunLog.Restore(started, time, stored.Reply, stored.Marks, result, isCondensed);
         return new RunHandle(stored.Id, log, result, isReplay);
     }
 
@@ -272,10 +336,20 @@ public sealed class RunService(
         _ => options.Value.QueueLimit,
     });
 
-    private IdempotencyKey? ToKey(SendCommand command, DateTimeOffset now) => command.IdempotencyKey is null ? null : ToKey(
-        command.UserId, command.IdempotencyKey, now, IdempotencyKey.GetFingerprint(
-            "send", command.ChatId, command.Message, command.Model, command.Temperature?.ToString("R", CultureInfo.InvariantCulture),
-            command.MaxTokens?.ToString(CultureInfo.InvariantCulture), command.OnBusy.ToString()));
+    private IdempotencyKey? ToKey(SendCommand command, DateTimeOffset now) => command.IdempotencyKey is null
+        ? null
+        : ToKey(command.UserId, command.IdempotencyKey, now, IdempotencyKey.GetFingerprint("send", ToFields(command)));
+
+    private static string?[] ToFields(SendCommand command)
+    {
+        string?[] fields =
+        [
+            command.ChatId, command.Message, command.Model, command.Temperature?.ToString("R", CultureInfo.InvariantCulture),
+            command.MaxTokens?.ToString(CultureInfo.InvariantCulture), command.OnBusy.ToString(),
+        ];
+        // What is newer counts only where it is given: the keys of earlier versions are still known.
+        return [.. fields, .. command.WebSearch ? ["web_search"] : Array.Empty<string>(), .. command.Title is null ? Array.Empty<string>() : ["title", command.Title]];
+    }
 
     private IdempotencyKey? ToKey(RetryCommand command, DateTimeOffset now) => command.IdempotencyKey is null ? null : ToKey(
         command.UserId, command.IdempotencyKey, now, IdempotencyKey.GetFingerprint("retry", command.RunId, command.OnBusy.ToString()));
@@ -283,18 +357,20 @@ public sealed class RunService(
     private IdempotencyKey ToKey(string userId, string value, DateTimeOffset now, string fingerprint) =>
         new(userId, value, fingerprint, now - options.Value.IdempotencyRetention);
 
-    private static NewRun ToNewRun(SendCommand command, Chat chat, bool isNewChat, string alias, DateTimeOffset now) => new()
+    private static NewRun ToNewRun(SendCommand command, Chat chat, LastQuestion? question, string alias, DateTimeOffset now) => new()
     {
         Id = Guid.CreateVersion7(now).ToString(),
         ChatId = chat.Id,
         UserId = command.UserId,
-        NewChat = isNewChat ? chat : null,
-        UserMessageId = Guid.CreateVersion7(now).ToString(),
+        NewChat = command.ChatId is null ? chat : null,
+        UserMessageId = question?.Id ?? Guid.CreateVersion7(now).ToString(),
+        UserSequence = question?.Sequence,
         AssistantMessageId = Guid.CreateVersion7(now).ToString(),
         Message = command.Message,
         Alias = alias,
         Temperature = command.Temperature,
         MaxTokens = command.MaxTokens,
+        WebSearch = command.WebSearch,
         CreatedAt = now,
     };
 

@@ -1,4 +1,5 @@
 using AiChat.Core.Models;
+using AiChat.Core.WebSearch;
 
 namespace AiChat.Core.Runs;
 
@@ -10,8 +11,8 @@ public sealed record StoredRun
     public required string UserMessageId { get; init; }
     public required string AssistantMessageId { get; init; }
 
-    /// <summary>Sequence of the user's message; the assistant's message follows it.</summary>
-    public required int UserSequence { get; init; }
+    /// <summary>Where its messages stand.</summary>
+    public required RunPlace Place { get; init; }
 
     /// <summary>The asked alias.</summary>
     public required string Alias { get; init; }
@@ -19,6 +20,9 @@ public sealed record StoredRun
     public double? Temperature { get; init; }
 
     public int? MaxTokens { get; init; }
+
+    /// <inheritdoc cref="NewRun.WebSearch"/>
+    public bool WebSearch { get; init; }
 
     public required RunStatus Status { get; init; }
 
@@ -60,8 +64,11 @@ public sealed record StoredRun
     /// <summary>The attempts that were made, oldest first; the one that goes on is among them when it is stored already.</summary>
     public IReadOnlyList<StoredAttempt> Attempts { get; init; } = [];
 
-    /// <summary>Where later attempts took over, oldest first; empty when its log is older than the retention.</summary>
-    public IReadOnlyList<RunContinued> Seams { get; init; } = [];
+    /// <inheritdoc cref="RunResult.Sources"/>
+    public IReadOnlyList<Source> Sources { get; init; } = [];
+
+    /// <summary>The marks in its text, oldest first; empty when its log is older than the retention.</summary>
+    public IReadOnlyList<RunMark> Marks { get; init; } = [];
 
     /// <summary>The reply as it was at the end of an attempt: up to the seam behind it, to the end when it is the last.</summary>
     /// <param name="attempt">The attempt's number.</param>
@@ -70,7 +77,7 @@ public sealed record StoredRun
     {
         if (attempt >= Attempt)
             return Reply;
-        var seam = Seams.FirstOrDefault(s => s.Attempt > attempt);
+        var seam = Marks.OfType<RunContinued>().FirstOrDefault(s => s.Attempt > attempt);
         return hasText && seam is not null ? Reply[..seam.Offset] : "";
     }
 }
@@ -99,6 +106,24 @@ public sealed record StoredAttempt
 /// <param name="SystemPrompt">The chat's system prompt.</param>
 public sealed record RunQuestion(string Message, string? SystemPrompt);
 
+/// <summary>What the user of a chat said last.</summary>
+public sealed record LastQuestion
+{
+    /// <summary>The message.</summary>
+    public required string Id { get; init; }
+
+    /// <summary>Its sequence in the chat.</summary>
+    public required int Sequence { get; init; }
+
+    public required string Message { get; init; }
+
+    /// <summary>The run that answers it; null when none was started.</summary>
+    public string? RunId { get; init; }
+
+    /// <summary>Sequence of the answer a client has stored for it; null when none has.</summary>
+    public int? AnswerSequence { get; init; }
+}
+
 /// <summary>A stored run that is tried again.</summary>
 public sealed record RunRetry
 {
@@ -111,6 +136,9 @@ public sealed record RunRetry
 
     /// <summary>Where its log begins.</summary>
     public required long FirstSequence { get; init; }
+
+    /// <summary>Whether the web is searched for the new reply; null for as it was.</summary>
+    public bool? WebSearch { get; init; }
 
     public RunAdmissionRule Admission { get; init; }
 
@@ -125,7 +153,7 @@ public sealed record RunRetry
 /// <summary>An unfinished run of a process that died, to go on with.</summary>
 public sealed record InterruptedRun
 {
-    /// <summary>The run; its attempt is the one that goes on, its reply what was stored, its seams include the new one.</summary>
+    /// <summary>The run; its attempt is the one that goes on, its reply what was stored, its marks include the new seam.</summary>
     public required StoredRun Run { get; init; }
     public required string UserId { get; init; }
     public required RunQuestion Question { get; init; }

@@ -1,3 +1,4 @@
+using AiChat.Core.Chats;
 using AiChat.Core.Models;
 
 namespace AiChat.Core.Runs;
@@ -29,6 +30,7 @@ internal static class StoredRunMapper
         Alias = run.Alias,
         Temperature = run.Temperature,
         MaxTokens = run.MaxTokens,
+        WebSearch = run.WebSearch,
         CreatedAt = run.CreatedAt,
     };
 
@@ -42,7 +44,8 @@ internal static class StoredRunMapper
             Model = active.Model,
             FirstTokenAt = active.FirstTokenAt,
             Reply = active.Log.GetText(),
-            Seams = active.Log.GetSeams(),
+            Sources = active.Log.GetSources(),
+            Marks = active.Log.GetMarks(),
             Attempt = attempts.Count == 0 ? stored.Attempt : attempts[^1].Number,
         };
         return run with
@@ -69,6 +72,38 @@ internal static class StoredRunMapper
         CompletedAt = attempt.CompletedAt,
     };
 
+    /// <summary>A message that a client has stored as an answer, as a run that has ended with it.</summary>
+    public static RunHandle ToHandle(Message answer, LastQuestion question, string userId, TimeProvider time)
+    {
+        var result = new RunResult
+        {
+            RunId = answer.Id,
+            ChatId = answer.ChatId,
+            UserId = userId,
+            Alias = "",
+            UserMessageId = question.Id,
+            AssistantMessageId = answer.Id,
+            AssistantSequence = answer.Sequence,
+            Status = RunStatus.Completed,
+            Reply = answer.Content,
+            Provider = "",
+            Model = "",
+            FinishReason = "stop",
+            CompletedAt = answer.UpdatedAt,
+        };
+        var started = new RunStarted(Sequence: 1)
+        {
+            RunId = answer.Id,
+            ChatId = answer.ChatId,
+            UserMessageId = question.Id,
+            AssistantMessageId = answer.Id,
+            Provider = "",
+            Model = "",
+            Attempt = 1,
+        };
+        return new RunHandle(answer.Id, RunLog.Restore(started, time, answer.Content, [], result), result, isReplay: false);
+    }
+
     /// <summary>How it ended.</summary>
     public static RunResult ToResult(this StoredRun run, string userId) => new()
     {
@@ -78,9 +113,10 @@ internal static class StoredRunMapper
         Alias = run.Alias,
         UserMessageId = run.UserMessageId,
         AssistantMessageId = run.AssistantMessageId,
-        AssistantSequence = run.UserSequence + 1,
+        AssistantSequence = run.Place.AssistantSequence,
         Status = run.Status,
         Reply = run.Reply,
+        Sources = run.Sources,
         Provider = run.Provider ?? "",
         Model = run.Model ?? "",
         Usage = run.Usage,

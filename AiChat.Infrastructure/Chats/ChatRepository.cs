@@ -42,6 +42,24 @@ public sealed class ChatRepository(SqliteDatabase database) : IChatRepository
             Statement.Of(GetSql, new { ChatId = chatId, UserId = userId }, cancellationToken));
     }
 
+    public Task<Chat> GetNewestOrCreateAsync(Chat chat, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
+    {
+        var newest = await ReadAsync(connection, Statement.Of(ListFirstSql, new { chat.UserId, Limit = 1 }));
+        if (newest.Count > 0)
+            return newest[0];
+        await connection.ExecuteAsync(Statement.Of(InsertSql, chat));
+        await connection.ExecuteAsync(Statement.Of(CountUpSql, new { chat.UserId }));
+        return chat;
+    });
+
+    private const string FindOwnerSql = "select user_id from chats where id = @ChatId";
+
+    public async Task<string?> FindOwnerAsync(string chatId, CancellationToken cancellationToken)
+    {
+        using var reader = await database.RentReaderAsync(cancellationToken);
+        return await reader.Connection.QuerySingleOrDefaultAsync<string?>(Statement.Of(FindOwnerSql, new { ChatId = chatId }, cancellationToken));
+    }
+
     private const string ListFirstSql = """
         select id, user_id, title, model, system_prompt, metadata, message_count, created_at, updated_at
         from chats
@@ -128,7 +146,7 @@ public sealed class ChatRepository(SqliteDatabase database) : IChatRepository
             SystemPrompt = changes.SystemPrompt.Value,
             SetMetadata = changes.Metadata.IsGiven,
             Metadata = changes.Metadata.Value,
-            Now = now,
+            Now = changes.UpdatedAt ?? now,
         };
         return database.WriteAsync(connection => connection.QuerySingleOrDefaultAsync<Chat>(Statement.Of(UpdateSql, parameters)));
     }
@@ -139,15 +157,19 @@ public sealed class ChatRepository(SqliteDatabase database) : IChatRepository
         database.WriteAsync(async connection =>
             await connection.ExecuteAsync(Statement.Of(SetTitleSql, new { ChatId = chatId, UserId = userId, Title = title })) > 0);
 
-    private const string DeleteSql = "delete from chats where id = @ChatId and user_id = @UserId";
+    private const string DeleteSql = """
+        delete from chats
+        where id = @ChatId and user_id = @UserId
+        returning id, user_id, title, model, system_prompt, metadata, message_count, created_at, updated_at
+        """;
 
     private const string CountDownSql = "update users set chat_count = chat_count - 1 where id = @UserId";
 
-    public Task<bool> DeleteAsync(string userId, string chatId, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
+    public Task<Chat?> DeleteAsync(string userId, string chatId, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
     {
-        var isDeleted = await connection.ExecuteAsync(Statement.Of(DeleteSql, new { ChatId = chatId, UserId = userId })) > 0;
-        if (isDeleted)
+        var chat = await connection.QuerySingleOrDefaultAsync<Chat?>(Statement.Of(DeleteSql, new { ChatId = chatId, UserId = userId }));
+        if (chat is not null)
             await connection.ExecuteAsync(Statement.Of(CountDownSql, new { UserId = userId }));
-        return isDeleted;
+        return chat;
     });
 }

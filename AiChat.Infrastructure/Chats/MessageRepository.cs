@@ -9,9 +9,62 @@ namespace AiChat.Infrastructure.Chats;
 
 public sealed class MessageRepository(SqliteDatabase database) : IMessageRepository
 {
+    private const string EnterSql = """
+        update chats set message_count = message_count + 1, updated_at = @Now
+        where id = @ChatId and user_id = @UserId
+        returning message_count
+        """;
+
+    private const string InsertSql = """
+        insert into messages (chat_id, sequence, id, role, content, tool_calls, status, created_at, updated_at)
+        values (@ChatId, @Sequence, @Id, @Role, @Content, @ToolCalls, 'completed', @CreatedAt, @CreatedAt)
+        """;
+
+    public Task<Message?> AddAsync(
+        string id, NewMessage message, DateTimeOffset now, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
+    {
+        if (await connection.ExecuteScalarAsync<int?>(Statement.Of(EnterSql, new { message.ChatId, message.UserId, Now = now })) is not { } sequence)
+            return null;
+
+        var stored = new Message
+        {
+            Id = id,
+            ChatId = message.ChatId,
+            Sequence = sequence,
+            Role = message.Role,
+            Content = message.Content,
+            ToolCalls = message.ToolCalls,
+            Status = MessageStatus.Completed,
+            CreatedAt = now,
+            UpdatedAt = now,
+        };
+        await connection.ExecuteAsync(Statement.Of(InsertSql, new
+        {
+            stored.ChatId,
+            stored.Sequence,
+            stored.Id,
+            Role = StoredNames.ToName(stored.Role),
+            stored.Content,
+            stored.ToolCalls,
+            stored.CreatedAt,
+        }));
+        return stored;
+    });
+
+    private const string FindChatSql = """
+        select m.chat_id from messages m join chats c on c.id = m.chat_id where m.id = @MessageId and c.user_id = @UserId
+        """;
+
+    public async Task<string?> FindChatAsync(string userId, string messageId, CancellationToken cancellationToken)
+    {
+        using var reader = await database.RentReaderAsync(cancellationToken);
+        return await reader.Connection.QuerySingleOrDefaultAsync<string?>(
+            Statement.Of(FindChatSql, new { MessageId = messageId, UserId = userId }, cancellationToken));
+    }
+
     // The owner's check does not depend on the message, so it is made once per statement.
     private const string PageBackwardsSql = """
-        select id, sequence, role, content, tool_calls, status, model, run_id, created_at, updated_at
+        select id, sequence, role, content, tool_calls, status, model, run_id, sources, created_at, updated_at
         from messages
         where chat_id = @ChatId and sequence > @After and sequence < @Before
           and exists (select 1 from chats where id = @ChatId and user_id = @UserId)
@@ -20,7 +73,7 @@ public sealed class MessageRepository(SqliteDatabase database) : IMessageReposit
         """;
 
     private const string PageForwardsSql = """
-        select id, sequence, role, content, tool_calls, status, model, run_id, created_at, updated_at
+        select id, sequence, role, content, tool_calls, status, model, run_id, sources, created_at, updated_at
         from messages
         where chat_id = @ChatId and sequence > @After and sequence < @Before
           and exists (select 1 from chats where id = @ChatId and user_id = @UserId)
@@ -81,8 +134,9 @@ public sealed class MessageRepository(SqliteDatabase database) : IMessageReposit
                 Status = StoredNames.ToMessageStatus(row.GetString(5)),
                 Model = row.GetTextOrNull(6),
                 RunId = row.GetTextOrNull(7),
-                CreatedAt = row.GetInstant(8),
-                UpdatedAt = row.GetInstant(9),
+                Sources = StoredSources.FromText(row.GetTextOrNull(8)),
+                CreatedAt = row.GetInstant(9),
+                UpdatedAt = row.GetInstant(10),
             });
         }
 

@@ -18,6 +18,15 @@ internal static class StoredNames
         _ => throw new ArgumentOutOfRangeException(nameof(name), name, "Unknown role in the database."),
     };
 
+    public static string ToName(MessageRole role) => role switch
+    {
+        MessageRole.User => "user",
+        MessageRole.Assistant => "assistant",
+        MessageRole.System => "system",
+        MessageRole.Tool => "tool",
+        _ => throw new ArgumentOutOfRangeException(nameof(role), role, "Unknown role."),
+    };
+
     public static MessageStatus ToMessageStatus(string name) => name switch
     {
         "completed" => MessageStatus.Completed,

@@ -13,8 +13,8 @@ namespace AiChat.Infrastructure.Runs;
 public sealed partial class RunRepository
 {
     private const string UnfinishedSql = """
-        select runs.id, runs.chat_id, runs.user_id, user_message_id, assistant_message_id, user_sequence, alias, temperature, max_tokens,
-          runs.status,
+        select runs.id, runs.chat_id, runs.user_id, user_message_id, assistant_message_id, user_sequence, assistant_sequence, alias, temperature,
+          max_tokens, web_search, runs.status,
           (select coalesce(max(a.attempt), runs.attempt) from attempts a where a.run_id = runs.id and a.attempt >= runs.attempt) as attempt,
           first_sequence, runs.created_at, started_at, messages.content as message, chats.system_prompt
         from runs
@@ -27,8 +27,8 @@ public sealed partial class RunRepository
     private const string FlushedTextSql = "select text from run_events where run_id = @RunId and event = 'message.delta' order by sequence";
 
     private const string SettleMessageSql = """
-        update messages set content = @Reply, status = 'incomplete', updated_at = @Now
-        where chat_id = @ChatId and sequence = @UserSequence + 1
+        update messages set content = @Reply, status = 'incomplete', sources = @Sources, updated_at = @Now
+        where chat_id = @ChatId and sequence = @AssistantSequence
         """;
 
     private const string SettleRunSql = """
@@ -54,7 +54,14 @@ public sealed partial class RunRepository
         {
             var flushed = await ReadFlushedAsync(connection, run);
             await EndAttemptsAsync(connection, run, flushed, now);
-            await connection.ExecuteAsync(Statement.Of(SettleMessageSql, new { flushed.Reply, Now = now, run.ChatId, run.UserSequence }));
+            await connection.ExecuteAsync(Statement.Of(SettleMessageSql, new
+            {
+                flushed.Reply,
+                Sources = StoredSources.ToText([.. flushed.Marks.OfType<SourceFound>().Select(m => m.Source)]),
+                Now = now,
+                run.ChatId,
+                run.AssistantSequence,
+            }));
             await connection.ExecuteAsync(Statement.Of(SettleRunSql, new
             {
                 RunId = run.Id,
@@ -96,9 +103,9 @@ public sealed partial class RunRepository
 
     private const string ContinueRunSql = "update runs set attempt = @Attempt, started_at = @Now where id = @RunId";
 
-    private const string InsertSeamSql = """
+    private const string InsertMarkSql = """
         insert into run_events (run_id, sequence, event, text_offset, text, attempt)
-        values (@RunId, @Sequence, 'run.continued', @Offset, '', @Attempt)
+        values (@RunId, @Sequence, @Event, @Offset, @Text, @Attempt)
         on conflict (run_id, sequence) do nothing
         """;
 
@@ -119,8 +126,8 @@ public sealed partial class RunRepository
         await EndAttemptsAsync(connection, run, flushed, now);
         await connection.ExecuteAsync(Statement.Of(KeepInterruptedSql, new { RunId = run.Id, run.Attempt, flushed.Reply }));
         await connection.ExecuteAsync(Statement.Of(ContinueRunSql, new { RunId = run.Id, seam.Attempt, Now = now }));
-        await connection.ExecuteAsync(Statement.Of(InsertSeamSql, new { RunId = run.Id, seam.Sequence, seam.Offset, seam.Attempt }));
-        return run.ToInterrupted(seam.Attempt, flushed.Reply, [.. flushed.Seams, seam]);
+        await connection.ExecuteAsync(Statement.Of(InsertMarkSql, RunEventRow.Of(run.Id, seam)));
+        return run.ToInterrupted(seam.Attempt, flushed.Reply, [.. flushed.Marks, seam]);
     }
 
     /// <summary>Whether the text behind the last seam is of an attempt that had broken off before the process died.</summary>
@@ -134,7 +141,7 @@ public sealed partial class RunRepository
     private static async Task EndAttemptsAsync(DbConnection connection, UnfinishedRow run, FlushedLog flushed, DateTimeOffset now)
     {
         var error = RunError.ForShutdown();
-        var (offset, writingSince) = flushed.Seams.Count == 0 ? (0, 0) : (flushed.Seams[^1].Offset, flushed.Seams[^1].Attempt);
+        var (offset, writingSince) = flushed.Marks.OfType<RunContinued>().LastOrDefault() is { } seam ? (seam.Offset, seam.Attempt) : (0, 0);
         var hasBrokenOff = await connection.ExecuteScalarAsync<bool>(Statement.Of(HasBrokenOffSql, new { RunId = run.Id, WritingSince = writingSince }));
         await connection.ExecuteAsync(Statement.Of(EndAttemptsSql, new
         {
@@ -151,12 +158,12 @@ public sealed partial class RunRepository
     {
         var texts = await connection.QueryAsync<string>(Statement.Of(FlushedTextSql, new { RunId = run.Id }));
         var reply = texts.Aggregate(new StringBuilder(), (all, text) => all.Append(text)).ToString();
-        var seams = await GetSeamsAsync(connection, run.Id, CancellationToken.None);
-        var (mark, markOffset) = seams.Count == 0 ? (run.FirstSequence, 0) : (seams[^1].Sequence, seams[^1].Offset);
-        return new FlushedLog(reply, seams, mark + (reply.Length - markOffset) + RunLog.CrashGap);
+        var marks = await GetMarksAsync(connection, run.Id, CancellationToken.None);
+        var (mark, markOffset) = marks.Count == 0 ? (run.FirstSequence, 0) : (marks[^1].Sequence, marks[^1].Offset);
+        return new FlushedLog(reply, marks, mark + (reply.Length - markOffset) + RunLog.CrashGap);
     }
 
-    private sealed record FlushedLog(string Reply, IReadOnlyList<RunContinued> Seams, long NextSequence);
+    private sealed record FlushedLog(string Reply, IReadOnlyList<RunMark> Marks, long NextSequence);
 
     private sealed record UnfinishedRow
     {
@@ -166,9 +173,11 @@ public sealed partial class RunRepository
         public required string UserMessageId { get; init; }
         public required string AssistantMessageId { get; init; }
         public required int UserSequence { get; init; }
+        public required int AssistantSequence { get; init; }
         public required string Alias { get; init; }
         public double? Temperature { get; init; }
         public int? MaxTokens { get; init; }
+        public bool WebSearch { get; init; }
         public required string Status { get; init; }
         public required int Attempt { get; init; }
         public required long FirstSequence { get; init; }
@@ -177,7 +186,7 @@ public sealed partial class RunRepository
         public required string Message { get; init; }
         public string? SystemPrompt { get; init; }
 
-        public InterruptedRun ToInterrupted(int attempt, string reply, IReadOnlyList<RunContinued> seams) => new()
+        public InterruptedRun ToInterrupted(int attempt, string reply, IReadOnlyList<RunMark> marks) => new()
         {
             UserId = UserId,
             Question = new RunQuestion(Message, SystemPrompt),
@@ -187,17 +196,18 @@ public sealed partial class RunRepository
                 ChatId = ChatId,
                 UserMessageId = UserMessageId,
                 AssistantMessageId = AssistantMessageId,
-                UserSequence = UserSequence,
+                Place = new RunPlace(UserSequence, AssistantSequence),
                 Alias = Alias,
                 Temperature = Temperature,
                 MaxTokens = MaxTokens,
+                WebSearch = WebSearch,
                 Status = StoredNames.ToRunStatus(Status),
                 Attempt = attempt,
                 Reply = reply,
                 FirstSequence = FirstSequence,
                 CreatedAt = CreatedAt,
                 StartedAt = StartedAt,
-                Seams = seams,
+                Marks = marks,
             },
         };
     }

@@ -35,20 +35,30 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
         insert into messages (chat_id, sequence, id, role, content, status, run_id, created_at, updated_at)
         values
           (@ChatId, @UserSequence, @UserMessageId, 'user', @Message, 'completed', null, @CreatedAt, @CreatedAt),
-          (@ChatId, @UserSequence + 1, @AssistantMessageId, 'assistant', '', 'in_progress', @Id, @CreatedAt, @CreatedAt)
+          (@ChatId, @AssistantSequence, @AssistantMessageId, 'assistant', '', 'in_progress', @Id, @CreatedAt, @CreatedAt)
+        """;
+
+    private const string InsertReplySql = """
+        insert into messages (chat_id, sequence, id, role, content, status, run_id, created_at, updated_at)
+        values (@ChatId, @AssistantSequence, @AssistantMessageId, 'assistant', '', 'in_progress', @Id, @CreatedAt, @CreatedAt)
         """;
 
     private const string InsertRunSql = """
-        insert into runs (id, chat_id, user_id, user_message_id, assistant_message_id, user_sequence, alias, temperature, max_tokens, status,
-          created_at, started_at)
-        values (@Id, @ChatId, @UserId, @UserMessageId, @AssistantMessageId, @UserSequence, @Alias, @Temperature, @MaxTokens, @Status,
-          @CreatedAt, @StartedAt)
+        insert into runs (id, chat_id, user_id, user_message_id, assistant_message_id, user_sequence, assistant_sequence, alias, temperature,
+          max_tokens, web_search, status, created_at, started_at)
+        values (@Id, @ChatId, @UserId, @UserMessageId, @AssistantMessageId, @UserSequence, @AssistantSequence, @Alias, @Temperature,
+          @MaxTokens, @WebSearch, @Status, @CreatedAt, @StartedAt)
         """;
+
+    private const string FindRunSql = "select id from runs where chat_id = @ChatId and user_sequence = @UserSequence and user_id = @UserId";
 
     public Task<RunAdmission> StartAsync(NewRun run, CancellationToken cancellationToken) => database.WriteAsync<RunAdmission>(async connection =>
     {
         if (run.Key is not null && await IdempotencyRepository.ClaimAsync(connection, run.Key, run.Id, run.CreatedAt) is { } earlier)
             return new RunAdmission.KeyTaken(earlier);
+
+        if (run.UserSequence is not null && await FindRunAsync(connection, run) is { } runId)
+            return new RunAdmission.AlreadyAnswered(runId);
 
         var budget = await BudgetRepository.DecideAsync(connection, run.Claims);
         if (budget.Exceeded is not null)
@@ -60,16 +70,18 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
             await connection.ExecuteAsync(Statement.Of(ChatRepository.CountUpSql, new { run.UserId }));
         }
 
-        var chat = new ChatEntry(run.Id, run.ChatId, run.UserId, NewMessages: 2, run.Admission.MostUnfinished, run.CreatedAt);
+        var chat = new ChatEntry(run.Id, run.ChatId, run.UserId, NewMessages: run.UserSequence is null ? 2 : 1, run.Admission.MostUnfinished, run.CreatedAt);
         if (await EnterChatAsync(connection, chat) is not { } entered)
             return await RefuseAsync(connection, chat, run.Key);
 
-        var accepted = ToAccepted(entered, run.Id, entered.MessageCount - 1);
-        await connection.ExecuteAsync(Statement.Of(InsertMessagesSql, new
+        var place = new RunPlace(run.UserSequence ?? entered.MessageCount - 1, entered.MessageCount);
+        var accepted = ToAccepted(entered, run.Id, place);
+        await connection.ExecuteAsync(Statement.Of(run.UserSequence is null ? InsertMessagesSql : InsertReplySql, new
         {
             run.Id,
             run.ChatId,
-            accepted.UserSequence,
+            place.UserSequence,
+            place.AssistantSequence,
             run.UserMessageId,
             run.AssistantMessageId,
             run.Message,
@@ -82,10 +94,12 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
             run.UserId,
             run.UserMessageId,
             run.AssistantMessageId,
-            accepted.UserSequence,
+            place.UserSequence,
+            place.AssistantSequence,
             run.Alias,
             run.Temperature,
             run.MaxTokens,
+            run.WebSearch,
             Status = StoredNames.ToName(accepted.BusyWith is null ? RunStatus.InProgress : RunStatus.Queued),
             run.CreatedAt,
             StartedAt = accepted.BusyWith is null ? run.CreatedAt : default(DateTimeOffset?),
@@ -97,7 +111,7 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
     private const string KeepReplySql = """
         insert into run_replies (run_id, attempt, reply)
         select r.id, r.attempt, m.content
-        from runs r join messages m on m.chat_id = r.chat_id and m.sequence = r.user_sequence + 1
+        from runs r join messages m on m.chat_id = r.chat_id and m.sequence = r.assistant_sequence
         where r.id = @RunId and r.user_id = @UserId and r.status in ('failed', 'cancelled', 'incomplete') and r.attempt = @Attempt - 1
         """;
 
@@ -105,14 +119,15 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
         update runs set
           status = @Status, attempt = @Attempt, first_sequence = @FirstSequence, last_sequence = null, provider = null, model = null,
           input_tokens = null, output_tokens = null, usage_estimated = null, finish_reason = null, error_code = null, error_message = null,
-          receipt = null, cost = null, started_at = @StartedAt, first_token_at = null, completed_at = null
+          receipt = null, cost = null, started_at = @StartedAt, first_token_at = null, completed_at = null,
+          web_search = coalesce(@WebSearch, web_search)
         where id = @RunId
-        returning user_sequence
+        returning user_sequence, assistant_sequence
         """;
 
     private const string RestartMessageSql = """
-        update messages set content = '', status = 'in_progress', model = null, updated_at = @Now
-        where chat_id = @ChatId and sequence = @UserSequence + 1
+        update messages set content = '', status = 'in_progress', model = null, sources = null, updated_at = @Now
+        where chat_id = @ChatId and sequence = @AssistantSequence
         """;
 
     private const string DeleteEventsSql = "delete from run_events where run_id = @RunId";
@@ -140,18 +155,19 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
         }
 
         var isQueued = entered.ActiveRunId != retry.RunId;
-        var userSequence = await connection.ExecuteScalarAsync<int>(Statement.Of(RestartRunSql, new
+        var place = await connection.QuerySingleAsync<RunPlaceRow>(Statement.Of(RestartRunSql, new
         {
             retry.RunId,
             Status = StoredNames.ToName(isQueued ? RunStatus.Queued : RunStatus.InProgress),
             retry.Attempt,
             retry.FirstSequence,
+            retry.WebSearch,
             StartedAt = isQueued ? default(DateTimeOffset?) : retry.Now,
         }));
-        await connection.ExecuteAsync(Statement.Of(RestartMessageSql, new { retry.ChatId, UserSequence = userSequence, retry.Now }));
+        await connection.ExecuteAsync(Statement.Of(RestartMessageSql, new { retry.ChatId, place.AssistantSequence, retry.Now }));
         await connection.ExecuteAsync(Statement.Of(DeleteEventsSql, new { retry.RunId }));
         await BudgetRepository.ReserveAsync(connection, retry.Claims, retry.RunId, retry.Attempt);
-        return ToAccepted(entered, retry.RunId, userSequence) with { Budgets = budget.States };
+        return ToAccepted(entered, retry.RunId, place.ToPlace()) with { Budgets = budget.States };
     });
 
     private const string ForgetReplySql = "delete from run_replies where run_id = @RunId and attempt = @Attempt";
@@ -161,7 +177,7 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
     /// </summary>
     private const string AppendSql = """
         insert into run_events (run_id, sequence, event, text_offset, text, attempt)
-        select id, @Sequence, case when @Attempt is null then 'message.delta' else 'run.continued' end, @Offset, @Text, @Attempt
+        select id, @Sequence, @Event, @Offset, @Text, @Attempt
         from runs
         where id = @RunId and completed_at is null and first_sequence < @Sequence
         """;
@@ -171,7 +187,7 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
         foreach (var run in progress)
         {
             foreach (var text in run.Texts)
-                await connection.ExecuteAsync(Statement.Of(AppendSql, text));
+                await connection.ExecuteAsync(Statement.Of(AppendSql, RunEventRow.Of(text)));
             foreach (var attempt in run.Attempts)
                 await Ledger.StoreAsync(connection, attempt.ToEntry(run.Run.Id, run.Run.ChatId, run.Run.UserId, run.Run.Alias));
         }
@@ -203,7 +219,7 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
     private const string ExistsSql = "select count(*) from runs where id = @RunId";
 
     private const string FinishMessageSql = """
-        update messages set content = @Reply, status = @Status, model = @Model, updated_at = @CompletedAt
+        update messages set content = @Reply, status = @Status, model = @Model, sources = @Sources, updated_at = @CompletedAt
         where chat_id = @ChatId and sequence = @AssistantSequence
         """;
 
@@ -224,7 +240,9 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
         """;
 
     private const string BeginNextSql = """
-        update runs set status = 'in_progress', started_at = @CompletedAt where id = @NextRunId returning id, attempt, user_sequence
+        update runs set status = 'in_progress', started_at = @CompletedAt
+        where id = @NextRunId
+        returning id, attempt, user_sequence, assistant_sequence
         """;
 
     public Task<FinishedRun> FinishAsync(RunResult result, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
@@ -245,21 +263,22 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
             result.Reply,
             Status = StoredNames.ToName(result.Status),
             Model = result.Reply.Length > 0 ? result.Model : null,
+            Sources = StoredSources.ToText(result.Sources),
             result.CompletedAt,
         }));
         if (result.HasFlushed)
             await connection.ExecuteAsync(Statement.Of(DeleteTextSql, new { result.RunId }));
-        foreach (var seam in result.Seams)
-            await connection.ExecuteAsync(Statement.Of(InsertSeamSql, new { result.RunId, seam.Sequence, seam.Offset, seam.Attempt }));
+        foreach (var mark in result.Marks)
+            await connection.ExecuteAsync(Statement.Of(InsertMarkSql, RunEventRow.Of(result.RunId, mark)));
         var nextRunId = await connection.QuerySingleOrDefaultAsync<string?>(Statement.Of(LeaveChatSql, new { result.ChatId, result.RunId, result.CompletedAt }));
         return new FinishedRun(IsChatThere: true, nextRunId is null ? null : await BeginNextAsync(connection, nextRunId, result.CompletedAt));
     });
 
     private const string GetSql = """
-        select r.id, r.chat_id, r.user_message_id, r.assistant_message_id, r.user_sequence, r.alias, r.temperature, r.max_tokens, r.status,
-          r.attempt, r.provider, r.model, r.input_tokens, r.output_tokens, r.usage_estimated, r.cost, r.finish_reason, r.error_code, r.error_message,
-          m.content as reply, r.first_sequence, r.last_sequence, r.created_at, r.started_at, r.first_token_at, r.completed_at
-        from runs r join messages m on m.chat_id = r.chat_id and m.sequence = r.user_sequence + 1
+        select r.id, r.chat_id, r.user_message_id, r.assistant_message_id, r.user_sequence, r.assistant_sequence, r.alias, r.temperature,
+          r.max_tokens, r.web_search, r.status, r.attempt, r.provider, r.model, r.input_tokens, r.output_tokens, r.usage_estimated, r.cost, r.finish_reason, r.error_code, r.error_message,
+          m.content as reply, m.sources, r.first_sequence, r.last_sequence, r.created_at, r.started_at, r.first_token_at, r.completed_at
+        from runs r join messages m on m.chat_id = r.chat_id and m.sequence = r.assistant_sequence
         where r.id = @RunId and r.user_id = @UserId
         """;
 
@@ -271,8 +290,8 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
         order by a.attempt
         """;
 
-    private const string SeamsSql = """
-        select sequence, text_offset, attempt from run_events where run_id = @RunId and event = 'run.continued' order by sequence
+    private const string MarksSql = """
+        select sequence, event, text_offset, text, attempt from run_events where run_id = @RunId and event <> 'message.delta' order by sequence
         """;
 
     public async Task<StoredRun?> GetAsync(string userId, string runId, CancellationToken cancellationToken)
@@ -284,9 +303,9 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
             return null;
 
         var run = row.ToRun();
-        // Most runs have one attempt, and so no seams.
-        if (run.Attempt > 1)
-            run = run with { Seams = await GetSeamsAsync(reader.Connection, runId, cancellationToken) };
+        // Most runs have one attempt and no sources, and so no marks.
+        if (run.Attempt > 1 || run.WebSearch)
+            run = run with { Marks = await GetMarksAsync(reader.Connection, runId, cancellationToken) };
         var attempts = await reader.Connection.QueryAsync<AttemptRow>(Statement.Of(AttemptsSql, new { RunId = runId }, cancellationToken));
         return run with { Attempts = [.. attempts.Select(a => a.ToAttempt(run))] };
     }
@@ -307,13 +326,32 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
         return row?.ToQuestion();
     }
 
-    /// <summary>Only seams are left of a run that has ended.</summary>
+    /// <summary>The answer is the first message behind it that an assistant has said, be it with or without a run.</summary>
+    private const string LastQuestionSql = """
+        select m.id, m.sequence, m.content as message, r.id as run_id,
+          (select min(a.sequence) from messages a
+           where a.chat_id = m.chat_id and a.sequence > m.sequence and a.role = 'assistant' and a.run_id is null and a.tool_calls is null
+             and a.content <> '') as answer_sequence
+        from messages m left join runs r on r.chat_id = m.chat_id and r.user_sequence = m.sequence
+        where m.chat_id = @ChatId and m.role = 'user' and exists (select 1 from chats where id = @ChatId and user_id = @UserId)
+        order by m.sequence desc
+        limit 1
+        """;
+
+    public async Task<LastQuestion?> GetLastQuestionAsync(string userId, string chatId, CancellationToken cancellationToken)
+    {
+        using var reader = await database.RentReaderAsync(cancellationToken);
+        return await reader.Connection.QuerySingleOrDefaultAsync<LastQuestion>(
+            Statement.Of(LastQuestionSql, new { ChatId = chatId, UserId = userId }, cancellationToken));
+    }
+
+    /// <summary>Only marks are left of a run that has ended.</summary>
     private const string DeleteLogsSql = """
         delete from run_events
         where (run_id, sequence) in (
           select e.run_id, e.sequence
           from run_events e join runs r on r.id = e.run_id
-          where e.event = 'run.continued' and r.completed_at < @EndedBefore
+          where e.event <> 'message.delta' and r.completed_at < @EndedBefore
           limit @Limit)
         """;
 
@@ -341,19 +379,22 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
     private static Task ReleaseAsync(DbConnection connection, IdempotencyKey? key) =>
         key is null ? Task.CompletedTask : IdempotencyRepository.ReleaseAsync(connection, key);
 
-    private static RunAdmission.Accepted ToAccepted(EnteredChat entered, string runId, int userSequence) =>
-        new(userSequence, entered.ActiveRunId == runId ? null : entered.ActiveRunId);
+    private static RunAdmission.Accepted ToAccepted(EnteredChat entered, string runId, RunPlace place) =>
+        new(place, entered.ActiveRunId == runId ? null : entered.ActiveRunId);
 
-    private static async Task<IReadOnlyList<RunContinued>> GetSeamsAsync(DbConnection connection, string runId, CancellationToken cancellationToken)
+    private static async Task<IReadOnlyList<RunMark>> GetMarksAsync(DbConnection connection, string runId, CancellationToken cancellationToken)
     {
-        var rows = await connection.QueryAsync<SeamRow>(Statement.Of(SeamsSql, new { RunId = runId }, cancellationToken));
-        return [.. rows.Select(r => new RunContinued(r.Sequence, r.TextOffset, r.Attempt))];
+        var rows = await connection.QueryAsync<MarkRow>(Statement.Of(MarksSql, new { RunId = runId }, cancellationToken));
+        return [.. rows.Select(r => r.ToMark())];
     }
+
+    private static Task<string?> FindRunAsync(DbConnection connection, NewRun run) =>
+        connection.QuerySingleOrDefaultAsync<string?>(Statement.Of(FindRunSql, new { run.ChatId, run.UserSequence, run.UserId }));
 
     private static async Task<NextRun> BeginNextAsync(DbConnection connection, string nextRunId, DateTimeOffset completedAt)
     {
         var next = await connection.QuerySingleAsync<NextRunRow>(Statement.Of(BeginNextSql, new { NextRunId = nextRunId, CompletedAt = completedAt }));
-        return new NextRun(next.Id, next.Attempt, next.UserSequence);
+        return new NextRun(next.Id, next.Attempt, new RunPlace(next.UserSequence, next.AssistantSequence));
     }
 
     private static object ToFinishParameters(RunResult result) => new
@@ -390,6 +431,15 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
         public required string Id { get; init; }
         public required int Attempt { get; init; }
         public required int UserSequence { get; init; }
+        public required int AssistantSequence { get; init; }
+    }
+
+    private sealed record RunPlaceRow
+    {
+        public required int UserSequence { get; init; }
+        public required int AssistantSequence { get; init; }
+
+        public RunPlace ToPlace() => new(UserSequence, AssistantSequence);
     }
 
     [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]

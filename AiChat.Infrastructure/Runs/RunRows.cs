@@ -13,9 +13,11 @@ internal sealed record RunRow
     public required string UserMessageId { get; init; }
     public required string AssistantMessageId { get; init; }
     public required int UserSequence { get; init; }
+    public required int AssistantSequence { get; init; }
     public required string Alias { get; init; }
     public double? Temperature { get; init; }
     public int? MaxTokens { get; init; }
+    public required bool WebSearch { get; init; }
     public required string Status { get; init; }
     public required int Attempt { get; init; }
     public string? Provider { get; init; }
@@ -28,6 +30,7 @@ internal sealed record RunRow
     public string? ErrorCode { get; init; }
     public string? ErrorMessage { get; init; }
     public required string Reply { get; init; }
+    public string? Sources { get; init; }
     public required long FirstSequence { get; init; }
     public long? LastSequence { get; init; }
     public required DateTimeOffset CreatedAt { get; init; }
@@ -41,10 +44,11 @@ internal sealed record RunRow
         ChatId = ChatId,
         UserMessageId = UserMessageId,
         AssistantMessageId = AssistantMessageId,
-        UserSequence = UserSequence,
+        Place = new RunPlace(UserSequence, AssistantSequence),
         Alias = Alias,
         Temperature = Temperature,
         MaxTokens = MaxTokens,
+        WebSearch = WebSearch,
         Status = StoredNames.ToRunStatus(Status),
         Attempt = Attempt,
         Provider = Provider,
@@ -54,6 +58,7 @@ internal sealed record RunRow
         FinishReason = FinishReason,
         Error = ToError(ErrorCode, ErrorMessage),
         Reply = Reply,
+        Sources = StoredSources.FromText(Sources),
         FirstSequence = FirstSequence,
         // Runs of the first version have none; their logs are the reply between two marks.
         LastSequence = LastSequence ?? (CompletedAt is null ? null : FirstSequence + Reply.Length + 1),
@@ -109,12 +114,39 @@ internal sealed record AttemptRow
     };
 }
 
-/// <summary>A <c>run.continued</c> of <c>run_events</c>.</summary>
-internal sealed record SeamRow
+/// <summary>A mark among <c>run_events</c>.</summary>
+internal sealed record MarkRow
 {
     public required long Sequence { get; init; }
+    public required string Event { get; init; }
     public required int TextOffset { get; init; }
-    public required int Attempt { get; init; }
+    public required string Text { get; init; }
+    public int? Attempt { get; init; }
+
+    public RunMark ToMark() => Event switch
+    {
+        RunEventRow.Continued => new RunContinued(Sequence, TextOffset, Attempt!.Value),
+        RunEventRow.Source => new SourceFound(Sequence, TextOffset, StoredSources.FromItem(Text)),
+        _ => throw new ArgumentOutOfRangeException(nameof(Event), Event, "Unknown event in the database."),
+    };
+}
+
+/// <summary>A row of <c>run_events</c> on its way into the database.</summary>
+internal sealed record RunEventRow(string RunId, long Sequence, string Event, int Offset, string Text, int? Attempt)
+{
+    public const string Delta = "message.delta";
+    public const string Continued = "run.continued";
+    public const string Source = "source";
+
+    public static RunEventRow Of(RunText text) =>
+        text.Mark is null ? new RunEventRow(text.RunId, text.Sequence, Delta, text.Offset, text.Text, Attempt: null) : Of(text.RunId, text.Mark);
+
+    public static RunEventRow Of(string runId, RunMark mark) => mark switch
+    {
+        RunContinued seam => new RunEventRow(runId, seam.Sequence, Continued, seam.Offset, "", seam.Attempt),
+        SourceFound found => new RunEventRow(runId, found.Sequence, Source, found.Offset, StoredSources.ToItem(found.Source), Attempt: null),
+        _ => throw new ArgumentOutOfRangeException(nameof(mark), mark, "Unknown mark."),
+    };
 }
 
 internal sealed record QuestionRow

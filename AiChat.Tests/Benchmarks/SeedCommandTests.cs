@@ -82,8 +82,8 @@ public sealed class SeedCommandTests
         var chat = (await new ChatRepository(database).ListAsync("anna", 1, after: null, None)).Chats[0];
         var accepted = await new RunRepository(database).StartAsync(NewRun(chat.Id), None);
 
-        var history = await new MessageRepository(database).ReadBackwardsAsync("anna", chat.Id, ((RunAdmission.Accepted)accepted).UserSequence, None).ToListAsync();
-        Assert.That(accepted, Is.EqualTo(new RunAdmission.Accepted(11, BusyWith: null)));
+        var history = await new MessageRepository(database).ReadBackwardsAsync("anna", chat.Id, ((RunAdmission.Accepted)accepted).Place.UserSequence, None).ToListAsync();
+        Assert.That(accepted, Is.EqualTo(new RunAdmission.Accepted(new RunPlace(11, 12), BusyWith: null)));
         Assert.That(history, Has.Count.EqualTo(10));
     }
 

@@ -208,12 +208,12 @@ public sealed class ChatServiceTests : RunTestBase
     {
         NeverAnswers();
         FinishesRuns((_, _) => Task.FromResult(new AiChat.Core.Runs.FinishedRun(IsChatThere: false, Next: null)));
-        Chats.Setup(c => c.DeleteAsync(UserId, ChatId, None)).ReturnsAsync(true);
+        Chats.Setup(c => c.DeleteAsync(UserId, ChatId, None)).ReturnsAsync(NewChat(ChatId));
         var run = await Service.StartAsync(Send(), None);
 
-        var isDeleted = await service.DeleteAsync(UserId, ChatId, None);
+        var deleted = await service.DeleteAsync(UserId, ChatId, None);
 
-        Assert.That((isDeleted, (await InTime(run!.Completion)).Error!.Code), Is.EqualTo((true, "chat_deleted")));
+        Assert.That((deleted?.Id, (await InTime(run!.Completion)).Error!.Code), Is.EqualTo((ChatId, "chat_deleted")));
     }
 
     [Test]
@@ -221,13 +221,13 @@ public sealed class ChatServiceTests : RunTestBase
     {
         var answer = new TaskCompletionSource<Microsoft.Extensions.AI.ChatResponse>();
         Answers((_, ct) => answer.Task.WaitAsync(ct));
-        Chats.Setup(c => c.DeleteAsync("bob", ChatId, None)).ReturnsAsync(false);
+        Chats.Setup(c => c.DeleteAsync("bob", ChatId, None)).ReturnsAsync((Chat?)null);
         var run = await Service.StartAsync(Send(), None);
 
-        var isDeleted = await service.DeleteAsync("bob", ChatId, None);
+        var deleted = await service.DeleteAsync("bob", ChatId, None);
         answer.SetResult(Reply("Still here."));
 
-        Assert.That((isDeleted, (await InTime(run!.Completion)).Reply), Is.EqualTo((false, "Still here.")));
+        Assert.That((deleted?.Id, (await InTime(run!.Completion)).Reply), Is.EqualTo(((string?)null, "Still here.")));
     }
 
     [Test]

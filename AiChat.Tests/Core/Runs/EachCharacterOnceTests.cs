@@ -207,7 +207,7 @@ public sealed class EachCharacterOnceTests() : RepositoryTestBase(Engine.Sqlite)
         {
             await DisconnectAsync();
             var interrupted = (await runs.ContinueUnfinishedAsync(time.GetUtcNow(), None)).Single(i => i.Run.Id == run.Id);
-            log = RunLog.Restore(interrupted.Run.ToStarted("groq", "oss"), time, interrupted.Run.Reply, interrupted.Run.Seams, result: null);
+            log = RunLog.Restore(interrupted.Run.ToStarted("groq", "oss"), time, interrupted.Run.Reply, interrupted.Run.Marks, result: null);
         }
 
         private async Task EndAsync(RunStatus status)
@@ -234,7 +234,7 @@ public sealed class EachCharacterOnceTests() : RepositoryTestBase(Engine.Sqlite)
         }
 
         private RunLog Restore(StoredRun stored) =>
-            RunLog.Restore(stored.ToStarted("groq", "oss"), time, stored.Reply, stored.Seams, stored.ToResult(Anna));
+            RunLog.Restore(stored.ToStarted("groq", "oss"), time, stored.Reply, stored.Marks, stored.ToResult(Anna));
 
         private async Task<StoredRun> GetAsync() => (await runs.GetAsync(Anna, run.Id, None))!;
     }

@@ -8,8 +8,8 @@ namespace AiChat.Tests.Core.Runs;
 
 public sealed class RunExecutorTests : RunTestBase
 {
-    private static readonly RunAdmission.Accepted Begun = new(UserSequence: 1, BusyWith: null);
-    private static readonly RunAdmission.Accepted Queued = new(UserSequence: 3, BusyWith: "another run");
+    private static readonly RunAdmission.Accepted Begun = new(new RunPlace(1, 2), BusyWith: null);
+    private static readonly RunAdmission.Accepted Queued = new(new RunPlace(3, 4), BusyWith: "another run");
 
     [Test]
     public async Task Begin_ModelReportsNoUsage_EstimatesIt()
@@ -105,7 +105,7 @@ public sealed class RunExecutorTests : RunTestBase
     [Test]
     public async Task Begin_HistoryCannotBeRead_IsStoredAsFailureWithoutAReceipt()
     {
-        AcceptsRuns(Begun with { UserSequence = 3 });
+        AcceptsRuns(Begun with { Place = new RunPlace(3, 4) });
         Messages.Setup(m => m.ReadBackwardsAsync(UserId, ChatId, 3, It.IsAny<CancellationToken>())).Throws(UnavailableException.ForDatabase(new IOException()));
 
         var run = await Service.StartAsync(Send(), None);
@@ -128,7 +128,7 @@ public sealed class RunExecutorTests : RunTestBase
         var first = await Service.StartAsync(Send("One?"), None);
         var second = await Service.StartAsync(Send("Two?"), None);
         FinishesRuns((result, _) => Task.FromResult(
-            new FinishedRun(IsChatThere: true, result.RunId == first!.RunId ? new NextRun(second!.RunId, Attempt: 1, UserSequence: 3) : null)));
+            new FinishedRun(IsChatThere: true, result.RunId == first!.RunId ? new NextRun(second!.RunId, Attempt: 1, new RunPlace(3, 4)) : null)));
 
         var askedAtFirst = asked.ToArray();
         answers[0].SetResult(Reply("One."));
@@ -152,7 +152,7 @@ public sealed class RunExecutorTests : RunTestBase
             : throw new ProviderException("groq", ProviderError.Timeout, ""));
         var second = await Service.StartAsync(Send("Two?"), None);
         FinishesRuns((result, _) => Task.FromResult(
-            new FinishedRun(IsChatThere: true, result.Status == RunStatus.Failed ? new NextRun(second!.RunId, Attempt: 1, UserSequence: 3) : null)));
+            new FinishedRun(IsChatThere: true, result.Status == RunStatus.Failed ? new NextRun(second!.RunId, Attempt: 1, new RunPlace(3, 4)) : null)));
 
         await Service.StartAsync(Send("One?"), None);
 
@@ -171,7 +171,7 @@ public sealed class RunExecutorTests : RunTestBase
             return Task.FromResult(Reply(isAlone ? "Yes." : "The caller of the first run was kept waiting."));
         });
         var second = await Service.StartAsync(Send("Two?"), None);
-        FinishesRuns((result, calls) => Task.FromResult(new FinishedRun(IsChatThere: true, calls == 1 ? new NextRun(second!.RunId, Attempt: 1, UserSequence: 3) : null)));
+        FinishesRuns((result, calls) => Task.FromResult(new FinishedRun(IsChatThere: true, calls == 1 ? new NextRun(second!.RunId, Attempt: 1, new RunPlace(3, 4)) : null)));
 
         await Service.StartAsync(Send("One?"), None);
         isFirstAnswered.Set();
@@ -287,11 +287,11 @@ public sealed class RunExecutorTests : RunTestBase
         AcceptsRuns(Begun, Queued);
         var first = await Service.StartAsync(Send(), None);
         var queued = await Service.StartAsync(Send(), None);
-        turn = new NextRun(queued!.RunId, Attempt: 1, UserSequence: 3);
+        turn = new NextRun(queued!.RunId, Attempt: 1, new RunPlace(3, 4));
         Executor.Find(queued.RunId)!.Stop(RunStopReason.Cancelled);
         await InTime(queued.Completion);
-        HasRun(NewStored(RunStatus.Cancelled) with { Id = queued.RunId, UserSequence = 3 });
-        AcceptsRetries(new RunAdmission.Accepted(3, "somebody else"));
+        HasRun(NewStored(RunStatus.Cancelled) with { Id = queued.RunId, Place = new RunPlace(3, 4) });
+        AcceptsRetries(new RunAdmission.Accepted(new RunPlace(3, 4), "somebody else"));
         var retried = await Service.RetryAsync(new RetryCommand { UserId = UserId, RunId = queued.RunId }, None);
 
         stored.SetResult();
@@ -401,7 +401,7 @@ public sealed class RunExecutorTests : RunTestBase
     public async Task AbandonChat_RunsWaitInItsQueue_EndsThemToo()
     {
         NeverAnswers();
-        AcceptsRuns(Begun, Queued, Queued with { UserSequence = 5 });
+        AcceptsRuns(Begun, Queued, Queued with { Place = new RunPlace(5, 6) });
         FinishesRuns((_, _) => Task.FromResult(new FinishedRun(IsChatThere: false, Next: null)));
         await Service.StartAsync(Send(), None);
         var second = await Service.StartAsync(Send(), None);
@@ -491,7 +491,7 @@ public sealed class RunExecutorTests : RunTestBase
         AcceptsRuns(Begun, Queued);
         var first = await Service.StartAsync(Send(), None);
         var second = await Service.StartAsync(Send(), None);
-        FinishesRuns((_, calls) => Task.FromResult(new FinishedRun(IsChatThere: true, calls == 1 ? new NextRun(second!.RunId, Attempt: 1, UserSequence: 3) : null)));
+        FinishesRuns((_, calls) => Task.FromResult(new FinishedRun(IsChatThere: true, calls == 1 ? new NextRun(second!.RunId, Attempt: 1, new RunPlace(3, 4)) : null)));
 
         Lifetime.StopApplication();
         Time.Advance(TimeSpan.FromSeconds(10));

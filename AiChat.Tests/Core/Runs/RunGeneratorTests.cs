@@ -142,11 +142,11 @@ public sealed class RunGeneratorTests : RunTestBase
     {
         Settings.MaxDuration = TimeSpan.FromMinutes(2);
         var model = StreamsWhatIsWritten();
-        AcceptsRuns(new RunAdmission.Accepted(UserSequence: 3, BusyWith: "another run"));
+        AcceptsRuns(new RunAdmission.Accepted(new RunPlace(3, 4), BusyWith: "another run"));
         var run = await Service.StartAsync(Send(), None);
         Time.Advance(TimeSpan.FromMinutes(5));
 
-        Executor.Begin(Executor.Find(run!.RunId)!, userSequence: 3);
+        Executor.Begin(Executor.Find(run!.RunId)!, new RunPlace(3, 4));
         model.TryWrite("Once upon");
         model.Complete();
 
@@ -392,7 +392,7 @@ public sealed class RunGeneratorTests : RunTestBase
             return Task.FromResult(Reply("!"));
         });
 
-        await Generator.GenerateAsync(NewContinued(new string('x', 2100), userSequence: 9));
+        await Generator.GenerateAsync(NewContinued(new string('x', 2100), new RunPlace(9, 10)));
 
         Assert.That(sent!.Select(m => m.Text[0]), Is.EqualTo(new[] { 'c', 'd', 'T', 'x' }));
     }
@@ -425,7 +425,7 @@ public sealed class RunGeneratorTests : RunTestBase
     {
         Messages.Setup(m => m.ReadBackwardsAsync(UserId, ChatId, 9, It.IsAny<CancellationToken>())).Throws(UnavailableException.ForDatabase(new IOException()));
 
-        var result = await Generator.GenerateAsync(NewContinued("Once upon", userSequence: 9));
+        var result = await Generator.GenerateAsync(NewContinued("Once upon", new RunPlace(9, 10)));
 
         Assert.That((result.Status, result.Reply, result.Error!.Code), Is.EqualTo((RunStatus.Incomplete, "Once upon", "database_unavailable")));
     }
@@ -491,13 +491,13 @@ public sealed class RunGeneratorTests : RunTestBase
     private static UsageContent Usage(int input, int output) => new(new UsageDetails { InputTokenCount = input, OutputTokenCount = output });
 
     /// <summary>A run as a process that died has left it.</summary>
-    private ActiveRun NewContinued(string text, int userSequence = 1, int? maxTokens = null)
+    private ActiveRun NewContinued(string text, RunPlace? place = null, int? maxTokens = null)
     {
         var stored = NewStored(status: RunStatus.InProgress, reply: text, lastSequence: null, attempt: 2);
         var alias = Registry.Get("fast");
         var log = RunLog.Restore(
             stored.ToStarted(alias.Active.Provider, alias.Active.Model), Time, text, [new RunContinued(RunLog.CrashGap, text.Length, 2)], result: null);
         var run = stored.ToNewRun(UserId, new RunQuestion("Tell!", null)) with { MaxTokens = maxTokens };
-        return new ActiveRun(run, null, alias, log, Time) { UserSequence = userSequence };
+        return new ActiveRun(run, null, alias, log, Time) { Place = place ?? new RunPlace(1, 2) };
     }
 }

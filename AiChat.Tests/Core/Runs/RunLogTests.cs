@@ -763,12 +763,12 @@ public sealed class RunLogTests
 
         Assert.That(unflushed, Is.EqualTo(new[]
         {
-            new RunText("run-1", 6, 0, "Hello"), new RunText("run-1", 7, 5, "", Attempt: 2), new RunText("run-1", 8, 5, "!"),
+            new RunText("run-1", 6, 0, "Hello"), new RunText("run-1", 7, 5, "", new RunContinued(7, 5, 2)), new RunText("run-1", 8, 5, "!"),
         }));
     }
 
     [Test]
-    public void GetUnflushedSeams_SeamCameAfterTheLastFlush_IsIt()
+    public void GetUnflushedMarks_SeamCameAfterTheLastFlush_IsIt()
     {
         var log = NewLog("Hello");
         log.Continue(2);
@@ -776,7 +776,7 @@ public sealed class RunLogTests
         log.Append("!");
         log.Continue(3);
 
-        Assert.That(log.GetUnflushedSeams(), Is.EqualTo(new[] { new RunContinued(9, 6, 3) }));
+        Assert.That(log.GetUnflushedMarks(), Is.EqualTo(new[] { new RunContinued(9, 6, 3) }));
     }
 
     [Test]

@@ -96,7 +96,7 @@ public sealed class RunRecoveryTests : RunTestBase
         Log.Expect("2 replies were unfinished");
         HasInterrupted(Interrupted("run-1", "Once"), Queued("run-2"));
         FinishesRuns((result, _) => Task.FromResult(
-            new FinishedRun(IsChatThere: true, result.RunId == "run-1" ? new NextRun("run-2", Attempt: 1, UserSequence: 3) : null)));
+            new FinishedRun(IsChatThere: true, result.RunId == "run-1" ? new NextRun("run-2", Attempt: 1, new RunPlace(3, 4)) : null)));
 
         await recovery.StartAsync(None);
         await RunClockUntilAsync(Executor.StopAsync(None));
@@ -155,7 +155,7 @@ public sealed class RunRecoveryTests : RunTestBase
         var interrupted = Interrupted("run-1", "Once");
         HasInterrupted(interrupted with
         {
-            Run = interrupted.Run with { Seams = [.. Enumerable.Range(1, 4).Select(i => new RunContinued(5 + (i * RunLog.CrashGap), 4, i + 1))] },
+            Run = interrupted.Run with { Marks = [.. Enumerable.Range(1, 4).Select(i => new RunContinued(5 + (i * RunLog.CrashGap), 4, i + 1))] },
         });
 
         await recovery.StartAsync(None);
@@ -175,7 +175,7 @@ public sealed class RunRecoveryTests : RunTestBase
         {
             Run = interrupted.Run with
             {
-                Seams = [new RunContinued(3, 1, 2), new RunContinued(5, 2, 3), new RunContinued(7, 3, 4), new RunContinued(8 + RunLog.CrashGap, 4, 5)],
+                Marks = [new RunContinued(3, 1, 2), new RunContinued(5, 2, 3), new RunContinued(7, 3, 4), new RunContinued(8 + RunLog.CrashGap, 4, 5)],
             },
         });
 
@@ -201,7 +201,7 @@ public sealed class RunRecoveryTests : RunTestBase
         Run = NewStored(RunStatus.InProgress, text, lastSequence: null, attempt: 2) with
         {
             Id = id,
-            Seams = [new RunContinued(RunLog.CrashGap + text.Length + 1, text.Length, Attempt: 2)],
+            Marks = [new RunContinued(RunLog.CrashGap + text.Length + 1, text.Length, Attempt: 2)],
         },
     };
 
@@ -209,7 +209,7 @@ public sealed class RunRecoveryTests : RunTestBase
     {
         UserId = UserId,
         Question = new RunQuestion($"Question of {id}?", null),
-        Run = NewStored(RunStatus.Queued, lastSequence: null) with { Id = id, UserSequence = 3 },
+        Run = NewStored(RunStatus.Queued, lastSequence: null) with { Id = id, Place = new RunPlace(3, 4) },
     };
 
     private void HasInterrupted(params InterruptedRun[] interrupted)

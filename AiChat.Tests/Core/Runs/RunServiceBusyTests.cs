@@ -6,7 +6,7 @@ namespace AiChat.Tests.Core.Runs;
 /// <summary>Messages to a chat whose last one is still being answered.</summary>
 public sealed class RunServiceBusyTests : RunTestBase
 {
-    private static readonly RunAdmission.Accepted Begun = new(UserSequence: 1, BusyWith: null);
+    private static readonly RunAdmission.Accepted Begun = new(new RunPlace(1, 2), BusyWith: null);
 
     [TestCase(OnBusy.Queue, 7)]
     [TestCase(OnBusy.Reject, 0)]
@@ -60,7 +60,7 @@ public sealed class RunServiceBusyTests : RunTestBase
         var model = StreamsWhatIsWritten();
         var first = await Service.StartAsync(Send(), None);
         model.TryWrite("Once upon");
-        AcceptsRuns(new RunAdmission.Accepted(UserSequence: 3, BusyWith: first!.RunId));
+        AcceptsRuns(new RunAdmission.Accepted(new RunPlace(3, 4), BusyWith: first!.RunId));
 
         await Service.StartAsync(Send() with { OnBusy = OnBusy.Interrupt }, None);
 
@@ -78,9 +78,9 @@ public sealed class RunServiceBusyTests : RunTestBase
             return Reply("Two.");
         });
         var first = await Service.StartAsync(Send("One?"), None);
-        AcceptsRuns(new RunAdmission.Accepted(UserSequence: 3, BusyWith: first!.RunId));
+        AcceptsRuns(new RunAdmission.Accepted(new RunPlace(3, 4), BusyWith: first!.RunId));
         FinishesRuns((result, _) => Task.FromResult(
-            new FinishedRun(IsChatThere: true, result.RunId == first.RunId ? new NextRun(Started()[^1].Id, Attempt: 1, UserSequence: 3) : null)));
+            new FinishedRun(IsChatThere: true, result.RunId == first.RunId ? new NextRun(Started()[^1].Id, Attempt: 1, new RunPlace(3, 4)) : null)));
 
         var second = await Service.StartAsync(Send("Two?") with { OnBusy = OnBusy.Interrupt }, None);
 
@@ -98,10 +98,10 @@ public sealed class RunServiceBusyTests : RunTestBase
     [Test]
     public async Task StartAsync_InterruptWhenTheOtherHasJustEnded_Waits()
     {
-        AcceptsRuns(new RunAdmission.Accepted(UserSequence: 3, BusyWith: "run that has ended"));
+        AcceptsRuns(new RunAdmission.Accepted(new RunPlace(3, 4), BusyWith: "run that has ended"));
 
         var run = await Service.StartAsync(Send() with { OnBusy = OnBusy.Interrupt }, None);
-        Executor.Begin(Executor.Find(run!.RunId)!, userSequence: 3);
+        Executor.Begin(Executor.Find(run!.RunId)!, new RunPlace(3, 4));
 
         Assert.That((await InTime(run.Completion)).Reply, Is.EqualTo("Hello!"));
     }
@@ -112,7 +112,7 @@ public sealed class RunServiceBusyTests : RunTestBase
         var model = StreamsWhatIsWritten();
         AcceptsRuns(Begun);
         var first = await Service.StartAsync(Send(), None);
-        AcceptsRuns(new RunAdmission.Accepted(UserSequence: 3, BusyWith: first!.RunId));
+        AcceptsRuns(new RunAdmission.Accepted(new RunPlace(3, 4), BusyWith: first!.RunId));
 
         await Service.StartAsync(Send(), None);
         model.TryWrite("Once upon");

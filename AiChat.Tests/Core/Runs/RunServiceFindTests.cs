@@ -8,7 +8,7 @@ namespace AiChat.Tests.Core.Runs;
 /// <summary>Showing, following and cancelling runs.</summary>
 public sealed class RunServiceFindTests : RunTestBase
 {
-    private static readonly RunAdmission.Accepted Queued = new(UserSequence: 3, BusyWith: "another run");
+    private static readonly RunAdmission.Accepted Queued = new(new RunPlace(3, 4), BusyWith: "another run");
 
     [Test]
     public async Task GetAsync_RunThatGoesOn_ShowsHowFarItIs()
@@ -114,7 +114,7 @@ public sealed class RunServiceFindTests : RunTestBase
         {
             StartedAt = start,
             Attempts = [NewAttempt(1, "one", start.AddSeconds(-1)), NewAttempt(2, "two", start), NewAttempt(3, "three", start.AddSeconds(1))],
-            Seams = [new RunContinued(4, 2, 3)],
+            Marks = [new RunContinued(4, 2, 3)],
         });
 
         var found = await Service.FindAsync(UserId, "run-1", None);
@@ -200,7 +200,7 @@ public sealed class RunServiceFindTests : RunTestBase
         HasRun(NewStored(RunStatus.Cancelled) with { Id = run.Run.Id });
         await InTime(Service.CancelAsync(UserId, run.Run.Id, None));
 
-        Executor.Begin(run, userSequence: 3);
+        Executor.Begin(run, new RunPlace(3, 4));
 
         Assert.That(Stored, Has.Count.EqualTo(1));
     }

@@ -183,7 +183,7 @@ public sealed class RunServiceKeyTests : RunTestBase
     {
         HasKey(null);
         HasRun(NewStored());
-        AcceptsRetries(new RunAdmission.Accepted(UserSequence: 1, BusyWith: null));
+        AcceptsRetries(new RunAdmission.Accepted(new RunPlace(1, 2), BusyWith: null));
 
         await Service.RetryAsync(KeyedRetry, None);
 
@@ -197,7 +197,7 @@ public sealed class RunServiceKeyTests : RunTestBase
         var model = StreamsWhatIsWritten();
         HasKey(null);
         HasRun(NewStored());
-        AcceptsRetries(new RunAdmission.Accepted(UserSequence: 1, BusyWith: null));
+        AcceptsRetries(new RunAdmission.Accepted(new RunPlace(1, 2), BusyWith: null));
         await Service.RetryAsync(KeyedRetry, None);
         var key = ((RunRetry)Runs.Invocations.Single(i => i.Method.Name == nameof(IRunRepository.RetryAsync)).Arguments[0]).Key!;
         HasKey(new KeyedRequest(key.Fingerprint, "run-1", default));

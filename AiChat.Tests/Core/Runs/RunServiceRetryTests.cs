@@ -11,7 +11,7 @@ public sealed class RunServiceRetryTests : RunTestBase
     private static readonly RetryCommand Retry = new() { UserId = UserId, RunId = "run-1" };
 
     [SetUp]
-    public void SetUp() => AcceptsRetries(new RunAdmission.Accepted(UserSequence: 1, BusyWith: null));
+    public void SetUp() => AcceptsRetries(new RunAdmission.Accepted(new RunPlace(1, 2), BusyWith: null));
 
     [TestCase(RunStatus.Failed)]
     [TestCase(RunStatus.Cancelled)]
@@ -190,11 +190,11 @@ public sealed class RunServiceRetryTests : RunTestBase
     public async Task RetryAsync_BusyChat_WaitsForItsTurn()
     {
         HasRun(NewStored());
-        AcceptsRetries(new RunAdmission.Accepted(UserSequence: 1, BusyWith: "run-2"));
+        AcceptsRetries(new RunAdmission.Accepted(new RunPlace(1, 2), BusyWith: "run-2"));
 
         var run = await Service.RetryAsync(Retry, None);
         var isBegunEarly = Model.Invocations.Count > 0;
-        Executor.Begin(Executor.Find("run-1")!, userSequence: 1);
+        Executor.Begin(Executor.Find("run-1")!, new RunPlace(1, 2));
 
         Assert.That((isBegunEarly, (await InTime(run!.Completion)).Reply), Is.EqualTo((false, "Hello!")));
     }
@@ -206,7 +206,7 @@ public sealed class RunServiceRetryTests : RunTestBase
     public async Task RetryAsync_EndIsJustBeingStored_WaitsForIt()
     {
         Log.Expect("failed: groq");
-        AcceptsRetries(new RunAdmission.Accepted(UserSequence: 1, BusyWith: null));
+        AcceptsRetries(new RunAdmission.Accepted(new RunPlace(1, 2), BusyWith: null));
         var stored = new TaskCompletionSource();
         FinishesRuns(async (_, calls) =>
         {

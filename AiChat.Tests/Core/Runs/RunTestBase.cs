@@ -6,6 +6,7 @@ using AiChat.Core.Idempotency;
 using AiChat.Core.Memory;
 using AiChat.Core.Models;
 using AiChat.Core.Runs;
+using AiChat.Core.WebSearch;
 using AiChat.Core.Usage;
 using AiChat.Tests.Support;
 using Microsoft.Extensions.AI;
@@ -73,7 +74,7 @@ public abstract class RunTestBase
             .ReturnsAsync((string _, string chatId, CancellationToken _) => NewChat(chatId));
         Messages.Setup(m => m.ReadBackwardsAsync(UserId, It.IsAny<string>(), It.IsAny<int>(), It.IsAny<CancellationToken>()))
             .Returns(Array.Empty<HistoryMessage>().ToAsyncEnumerable());
-        AcceptsRuns(new RunAdmission.Accepted(UserSequence: 1, BusyWith: null));
+        AcceptsRuns(new RunAdmission.Accepted(new RunPlace(1, 2), BusyWith: null));
         FinishesRuns((_, _) => Task.FromResult(new FinishedRun(IsChatThere: true, Next: null)));
         Answers((_, _) => Task.FromResult(Reply("Hello!")));
 
@@ -89,7 +90,8 @@ public abstract class RunTestBase
             Chats.Object, Mock.Of<IUsageRepository>(), Registry, Options.Create(new TitleOptions { Enabled = false }), Time, loggers.CreateLogger<TitleWriter>());
         Executor = new RunExecutor(Runs.Object, Generator, titles, options, Lifetime, Time, loggers.CreateLogger<RunExecutor>());
         var budgets = new BudgetPolicy(Options.Create(new BudgetOptions()));
-        Service = new RunService(Chats.Object, Runs.Object, Keys.Object, Registry, context, budgets, Executor, options, Time);
+        var web = new WebSearchService([], Mock.Of<IPageReader>(), Options.Create(new WebSearchOptions()));
+        Service = new RunService(Chats.Object, Messages.Object, Runs.Object, Keys.Object, Registry, context, web, budgets, Executor, options, Time);
         await Executor.StartAsync(None);
     }
 
@@ -182,7 +184,7 @@ public abstract class RunTestBase
         ChatId = ChatId,
         UserMessageId = "question-1",
         AssistantMessageId = "reply-1",
-        UserSequence = 1,
+        Place = new RunPlace(1, 2),
         Alias = "fast",
         Status = status,
         Attempt = attempt,

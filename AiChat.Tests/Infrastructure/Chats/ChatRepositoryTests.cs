@@ -196,10 +196,10 @@ public sealed class ChatRepositoryTests(Engine engine) : RepositoryTestBase(engi
         await AddTurnAsync("chat-1");
         await AddTurnAsync("chat-2");
 
-        var isDeleted = await Database.Chats.DeleteAsync(Anna, "chat-1", None);
+        var deleted = await Database.Chats.DeleteAsync(Anna, "chat-1", None);
 
         var page = await Database.Chats.ListAsync(Anna, 10, after: null, None);
-        Assert.That((isDeleted, page.Chats.Single().Id, page.Total), Is.EqualTo((true, "chat-2", 1)));
+        Assert.That((deleted!.Id, deleted.MessageCount, page.Chats.Single().Id, page.Total), Is.EqualTo(("chat-1", 2, "chat-2", 1)));
         Assert.That(await Database.QueryAsync<string>("select distinct chat_id from messages"), Is.EqualTo(new[] { "chat-2" }));
         Assert.That(await Database.QueryAsync<string>("select distinct chat_id from runs"), Is.EqualTo(new[] { "chat-2" }));
     }
@@ -213,17 +213,17 @@ public sealed class ChatRepositoryTests(Engine engine) : RepositoryTestBase(engi
         var first = await Database.Chats.DeleteAsync(Anna, "chat-1", None);
         var second = await Database.Chats.DeleteAsync(Anna, "chat-1", None);
 
-        Assert.That((first, second, (await Database.Chats.ListAsync(Anna, 10, after: null, None)).Total), Is.EqualTo((true, false, 1)));
+        Assert.That((first?.Id, second?.Id, (await Database.Chats.ListAsync(Anna, 10, after: null, None)).Total), Is.EqualTo(("chat-1", (string?)null, 1)));
     }
 
     [Test]
-    public async Task DeleteAsync_ChatOfSomebodyElse_IsFalseAndChangesNothing()
+    public async Task DeleteAsync_ChatOfSomebodyElse_IsNullAndChangesNothing()
     {
         await CreateChatAsync("chat-1");
 
-        var isDeleted = await Database.Chats.DeleteAsync(Bob, "chat-1", None);
+        var deleted = await Database.Chats.DeleteAsync(Bob, "chat-1", None);
 
         var page = await Database.Chats.ListAsync(Anna, 10, after: null, None);
-        Assert.That((isDeleted, page.Chats.Count, page.Total), Is.EqualTo((false, 1, 1)));
+        Assert.That((deleted?.Id, page.Chats.Count, page.Total), Is.EqualTo(((string?)null, 1, 1)));
     }
 }

@@ -100,7 +100,7 @@ public sealed class IdempotencyRepositoryTests(Engine engine) : RepositoryTestBa
 
         var admission = await Database.Runs.StartAsync(NewRun("run-3", ChatId) with { Key = Key(fingerprint: "another") }, None);
 
-        Assert.That((refused, admission), Is.EqualTo((new RunAdmission.Busy("run-1"), new RunAdmission.Accepted(3, BusyWith: "run-1"))));
+        Assert.That((refused, admission), Is.EqualTo((new RunAdmission.Busy("run-1"), new RunAdmission.Accepted(new RunPlace(3, 4), BusyWith: "run-1"))));
     }
 
     [Test]

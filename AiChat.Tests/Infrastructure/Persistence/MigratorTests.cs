@@ -150,7 +150,7 @@ public sealed class MigratorTests
         await NewMigrator().MigrateAsync();
         var run = (await new RunRepository(database).GetAsync("anna", "run-1", CancellationToken.None))!;
 
-        var log = RunLog.Restore(run.ToStarted("groq", "oss"), time, run.Reply, run.Seams, run.ToResult("anna"));
+        var log = RunLog.Restore(run.ToStarted("groq", "oss"), time, run.Reply, run.Marks, run.ToResult("anna"));
 
         Assert.That(await log.FollowAsync(after: 0).Select(e => e.Sequence).ToListAsync(), Is.EqualTo(new[] { 1, 5, 6 }));
     }
@@ -174,7 +174,7 @@ public sealed class MigratorTests
             },
             CancellationToken.None);
 
-        Assert.That(admission, Is.EqualTo(new RunAdmission.Accepted(UserSequence: 3, BusyWith: null)));
+        Assert.That(admission, Is.EqualTo(new RunAdmission.Accepted(new RunPlace(3, 4), BusyWith: null)));
     }
 
     [Test]

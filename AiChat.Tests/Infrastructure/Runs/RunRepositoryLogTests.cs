@@ -104,13 +104,13 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
                 NewAttempt(1, AttemptOutcome.Incomplete) with { Error = ProviderError.InvalidResponse, FirstTokenAt = At(1) },
                 NewAttempt(2, AttemptOutcome.Completed) with { Usage = new TokenUsage(20, 5) { CachedTokens = 3, ReasoningTokens = 1 }, FirstTokenAt = At(2), CompletedAt = At(2) },
             ],
-            Seams = [new RunContinued(7, 5, 2)],
+            Marks = [new RunContinued(7, 5, 2)],
             LastSequence = 14,
         }, None);
 
         var stored = (await Database.Runs.GetAsync(Anna, "run-1", None))!;
 
-        Assert.That((stored.Attempt, stored.Seams.Single()), Is.EqualTo((2, new RunContinued(7, 5, 2))));
+        Assert.That((stored.Attempt, stored.Marks.Single()), Is.EqualTo((2, new RunContinued(7, 5, 2))));
         Assert.That(stored.Attempts.Select(a => (a.Number, a.Outcome, a.Reply, a.Error?.Code)), Is.EqualTo(new[]
         {
             (1, AttemptOutcome.Incomplete, "Hello", "provider_invalid_response"), (2, AttemptOutcome.Completed, "Hello world", null),
@@ -124,11 +124,11 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
     public async Task FinishAsync_SeamIsStoredAlready_IsStoredOnce()
     {
         var run = await BeginAsync("run-1", ChatId);
-        await AppendAsync(new RunText("run-1", 7, 5, "", Attempt: 2));
+        await AppendAsync(new RunText("run-1", 7, 5, "", new RunContinued(7, 5, 2)));
 
-        await Database.Runs.FinishAsync(Reply(run, 1, "Hello world") with { Attempt = 2, Seams = [new RunContinued(7, 5, 2)], LastSequence = 14 }, None);
+        await Database.Runs.FinishAsync(Reply(run, 1, "Hello world") with { Attempt = 2, Marks = [new RunContinued(7, 5, 2)], LastSequence = 14 }, None);
 
-        Assert.That((await Database.Runs.GetAsync(Anna, "run-1", None))!.Seams, Is.EqualTo(new[] { new RunContinued(7, 5, 2) }));
+        Assert.That((await Database.Runs.GetAsync(Anna, "run-1", None))!.Marks, Is.EqualTo(new[] { new RunContinued(7, 5, 2) }));
     }
 
     /// <summary>It was paid for.</summary>
@@ -174,7 +174,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
         await Database.Runs.FinishAsync(Reply(run, 1, "Hello world") with { HasFlushed = true, LastSequence = Gap + 13 }, None);
 
         var stored = await Database.Runs.GetAsync(Anna, "run-1", None);
-        Assert.That(stored!.Seams, Is.EqualTo(new[] { new RunContinued(Gap + 6, Offset: 5, Attempt: 2) }));
+        Assert.That(stored!.Marks, Is.EqualTo(new[] { new RunContinued(Gap + 6, Offset: 5, Attempt: 2) }));
         Assert.That((await GetEventsAsync()).Select(e => e.Event), Is.EqualTo(new[] { "run.continued" }));
     }
 
@@ -199,13 +199,13 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
 
         var stored = await Database.Runs.GetAsync(Anna, "run-1", None);
 
-        Assert.That(stored! with { Attempts = [], Seams = [] }, Is.EqualTo(new StoredRun
+        Assert.That(stored! with { Attempts = [], Marks = [] }, Is.EqualTo(new StoredRun
         {
             Id = "run-1",
             ChatId = ChatId,
             UserMessageId = "run-1-question",
             AssistantMessageId = "run-1-reply",
-            UserSequence = 1,
+            Place = new RunPlace(1, 2),
             Alias = "fast",
             Temperature = 0.25,
             MaxTokens = 77,
@@ -330,7 +330,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
         await Database.Runs.SettleUnfinishedAsync(At(60), None);
 
         var stored = await Database.Runs.GetAsync(Anna, "run-1", None);
-        Assert.That((stored!.Reply, stored.LastSequence, stored.Seams.Count), Is.EqualTo(("Hello world", (long?)((2 * Gap) + 12), 1)));
+        Assert.That((stored!.Reply, stored.LastSequence, stored.Marks.Count), Is.EqualTo(("Hello world", (long?)((2 * Gap) + 12), 1)));
     }
 
     [Test]
@@ -341,7 +341,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
 
         var admission = await Database.Runs.RetryAsync(Retry(run), None);
 
-        Assert.That(admission, Is.EqualTo(new RunAdmission.Accepted(1, BusyWith: null)));
+        Assert.That(admission, Is.EqualTo(new RunAdmission.Accepted(new RunPlace(1, 2), BusyWith: null)));
     }
 
     [Test]
@@ -355,7 +355,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
         Assert.That((interrupted.UserId, interrupted.Question), Is.EqualTo((Anna, new RunQuestion("Question of run-1?", null))));
         Assert.That((interrupted.Run.Id, interrupted.Run.Status, interrupted.Run.Attempt, interrupted.Run.Reply), Is.EqualTo(
             ("run-1", RunStatus.InProgress, 2, "Hello world")));
-        Assert.That(interrupted.Run.Seams, Is.EqualTo(new[] { new RunContinued(Gap + 12, Offset: 11, Attempt: 2) }));
+        Assert.That(interrupted.Run.Marks, Is.EqualTo(new[] { new RunContinued(Gap + 12, Offset: 11, Attempt: 2) }));
     }
 
     [Test]
@@ -381,7 +381,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
 
         var interrupted = (await Database.Runs.ContinueUnfinishedAsync(At(60), None)).Single();
 
-        Assert.That((interrupted.Run.Reply, interrupted.Run.Seams[0]), Is.EqualTo(("", new RunContinued(Gap + 1, Offset: 0, Attempt: 2))));
+        Assert.That((interrupted.Run.Reply, interrupted.Run.Marks[0]), Is.EqualTo(("", new RunContinued(Gap + 1, Offset: 0, Attempt: 2))));
     }
 
     [Test]
@@ -394,7 +394,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
         var interrupted = (await Database.Runs.ContinueUnfinishedAsync(At(70), None)).Single();
 
         Assert.That((interrupted.Run.Reply, interrupted.Run.Attempt), Is.EqualTo(("Hello world", 3)));
-        Assert.That(interrupted.Run.Seams, Is.EqualTo(new[] { new RunContinued(Gap + 6, 5, 2), new RunContinued((2 * Gap) + 12, 11, 3) }));
+        Assert.That(interrupted.Run.Marks, Is.EqualTo(new[] { new RunContinued(Gap + 6, 5, 2), new RunContinued((2 * Gap) + 12, 11, 3) }));
     }
 
     [Test]
@@ -407,7 +407,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
 
         var interrupted = await Database.Runs.ContinueUnfinishedAsync(At(60), None);
 
-        Assert.That(interrupted.Select(i => (i.Run.Id, i.Run.Status, i.Run.Attempt, i.Run.UserSequence)), Is.EqualTo(new[]
+        Assert.That(interrupted.Select(i => (i.Run.Id, i.Run.Status, i.Run.Attempt, i.Run.Place.UserSequence)), Is.EqualTo(new[]
         {
             ("run-c", RunStatus.InProgress, 2, 1), ("run-b", RunStatus.Queued, 1, 3), ("run-a", RunStatus.Queued, 1, 5),
         }));
@@ -422,7 +422,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
 
         var finished = await Database.Runs.FinishAsync(Reply(run, 1, "Hello world") with { HasFlushed = true }, None);
 
-        Assert.That(finished.Next, Is.EqualTo(new NextRun("run-2", 1, 3)));
+        Assert.That(finished.Next, Is.EqualTo(new NextRun("run-2", 1, new RunPlace(3, 4))));
     }
 
     [Test]

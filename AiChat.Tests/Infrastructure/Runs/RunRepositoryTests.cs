@@ -18,7 +18,7 @@ public sealed class RunRepositoryTests(Engine engine) : RepositoryTestBase(engin
     {
         var accepted = await Database.Runs.StartAsync(NewRun("run-1", ChatId), None);
 
-        Assert.That(accepted, Is.EqualTo(new RunAdmission.Accepted(1, BusyWith: null)));
+        Assert.That(accepted, Is.EqualTo(new RunAdmission.Accepted(new RunPlace(1, 2), BusyWith: null)));
         Assert.That((await GetMessagesAsync()).Select(m => (m.Sequence, m.Id, m.Role, m.Content, m.Status)), Is.EqualTo(new[]
         {
             (1, "run-1-question", MessageRole.User, "Question of run-1?", MessageStatus.Completed),
@@ -59,7 +59,7 @@ public sealed class RunRepositoryTests(Engine engine) : RepositoryTestBase(engin
         var accepted = await Database.Runs.StartAsync(NewRun("run-1", "chat-2", at: 3) with { NewChat = chat }, None);
 
         var page = await Database.Chats.ListAsync(Anna, 10, after: null, None);
-        Assert.That(accepted, Is.EqualTo(new RunAdmission.Accepted(1, BusyWith: null)));
+        Assert.That(accepted, Is.EqualTo(new RunAdmission.Accepted(new RunPlace(1, 2), BusyWith: null)));
         Assert.That(page.Chats[0], Is.EqualTo(chat with { MessageCount = 2 }));
         Assert.That(page.Total, Is.EqualTo(2));
     }
@@ -83,7 +83,7 @@ public sealed class RunRepositoryTests(Engine engine) : RepositoryTestBase(engin
         var accepted = await Database.Runs.StartAsync(NewRun("run-2", ChatId), None);
 
         var run = await GetRunAsync("run-2");
-        Assert.That(accepted, Is.EqualTo(new RunAdmission.Accepted(3, BusyWith: "run-1")));
+        Assert.That(accepted, Is.EqualTo(new RunAdmission.Accepted(new RunPlace(3, 4), BusyWith: "run-1")));
         Assert.That((run.Status, run.StartedAt), Is.EqualTo(("queued", (long?)null)));
     }
 
@@ -103,7 +103,7 @@ public sealed class RunRepositoryTests(Engine engine) : RepositoryTestBase(engin
     {
         var accepted = await Task.WhenAll(Enumerable.Range(0, 100).Select(i => Database.Runs.StartAsync(NewRun($"run-{i}", ChatId), None)));
 
-        Assert.That(accepted.Select(a => ((RunAdmission.Accepted)a).UserSequence), Is.EqualTo(Enumerable.Range(0, 100).Select(i => (2 * i) + 1)));
+        Assert.That(accepted.Select(a => ((RunAdmission.Accepted)a).Place.UserSequence), Is.EqualTo(Enumerable.Range(0, 100).Select(i => (2 * i) + 1)));
         Assert.That(accepted.Count(a => ((RunAdmission.Accepted)a).BusyWith is null), Is.EqualTo(1));
         Assert.That((await GetMessagesAsync()).Select(m => m.Sequence), Is.EqualTo(Enumerable.Range(1, 200)));
     }
@@ -201,9 +201,9 @@ public sealed class RunRepositoryTests(Engine engine) : RepositoryTestBase(engin
         var third = await Database.Runs.FinishAsync(Reply(runs[2], 5), None);
         var next = await Database.Runs.StartAsync(NewRun("run-d", ChatId), None);
 
-        Assert.That((first.Next, second.Next, third.Next), Is.EqualTo(((NextRun?)new NextRun("run-b", 1, 3), (NextRun?)new NextRun("run-a", 1, 5), (NextRun?)null)));
+        Assert.That((first.Next, second.Next, third.Next), Is.EqualTo(((NextRun?)new NextRun("run-b", 1, new RunPlace(3, 4)), (NextRun?)new NextRun("run-a", 1, new RunPlace(5, 6)), (NextRun?)null)));
         Assert.That((begun.Status, begun.StartedAt), Is.EqualTo(("in_progress", (long?)Ms(10))));
-        Assert.That(next, Is.EqualTo(new RunAdmission.Accepted(7, BusyWith: null)));
+        Assert.That(next, Is.EqualTo(new RunAdmission.Accepted(new RunPlace(7, 8), BusyWith: null)));
     }
 
     [Test]
@@ -268,7 +268,7 @@ public sealed class RunRepositoryTests(Engine engine) : RepositoryTestBase(engin
         {
             Assert.That(settled, Is.EqualTo(3));
             Assert.That((run.Status, run.ErrorCode, run.CompletedAt), Is.EqualTo(("incomplete", "run_interrupted", (long?)Ms(60))));
-            Assert.That(next, Is.EqualTo(new RunAdmission.Accepted(5, BusyWith: null)));
+            Assert.That(next, Is.EqualTo(new RunAdmission.Accepted(new RunPlace(5, 6), BusyWith: null)));
             Assert.That((await GetMessagesAsync()).Select(m => (m.Sequence, m.Status)), Is.EqualTo(new[]
             {
                 (1, MessageStatus.Completed), (2, MessageStatus.Incomplete), (3, MessageStatus.Completed), (4, MessageStatus.Incomplete),

@@ -43,7 +43,7 @@ public sealed partial class QueryPlanTests
             // Groups of the ledger are what is asked for, and not in the order of any index.
             var isGroups = sql.Contains("group by", StringComparison.Ordinal);
             Assert.That(plan.Where(step => step.Contains("TEMP B-TREE", StringComparison.Ordinal) && !(isGroups && step.EndsWith("FOR GROUP BY", StringComparison.Ordinal))), Is.Empty, "sorts");
-            // The indexes of unfinished runs and attempts hold what is running now and nothing else, that of seams what crashes left, and
+            // The indexes of unfinished runs and attempts hold what is running now and nothing else, that of marks few per run, and
             // the reservations those of running runs; constants are the rows of an insert.
             Assert.That(plan.Where(step => step.StartsWith("SCAN", StringComparison.Ordinal) && !HarmlessScan().IsMatch(step)), Is.Empty, "scans");
         });
@@ -120,7 +120,7 @@ public sealed partial class QueryPlanTests
         Assert.That(runs.Select(r => r.ToArray()), Is.All.EqualTo(new[] { 5 }).Or.EqualTo(new[] { 10 }));
     }
 
-    [GeneratedRegex(@"^SCAN (TABLE )?runs USING (COVERING )?INDEX runs_unfinished|^SCAN run_events AS e USING (COVERING )?INDEX run_events_seams|^SCAN attempts USING INDEX attempts_in_progress$|^SCAN budget_reservations$|CONSTANT ROW")]
+    [GeneratedRegex(@"^SCAN (TABLE )?runs USING (COVERING )?INDEX runs_unfinished|^SCAN run_events AS e USING (COVERING )?INDEX run_events_marks|^SCAN attempts USING INDEX attempts_in_progress$|^SCAN budget_reservations$|CONSTANT ROW")]
     private static partial Regex HarmlessScan();
 
     [GeneratedRegex(@"@\w+")]
