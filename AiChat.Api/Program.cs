@@ -1,4 +1,5 @@
 using AiChat.Api.Configuration;
+using AiChat.Api.Dialects;
 using AiChat.Api.Errors;
 using AiChat.Api.Json;
 using AiChat.Api.Logging;
@@ -25,6 +26,7 @@ builder.Services.AddWebSearch();
 builder.Services.AddControllers(mvc => mvc.AddValidation()).AddJson();
 builder.Services.AddValidators();
 builder.Services.AddProblems();
+builder.Services.AddDialects();
 builder.Services.AddOpenApiDocument();
 
 await using var app = builder.Build();

@@ -285,7 +285,7 @@ internal static class ChatMapper
     }
 
     /// <summary>Opaque to clients, safe in a URL.</summary>
-    private static string ToText(ChatCursor cursor) => Base64Url.EncodeToString(Encoding.UTF8.GetBytes(
+    public static string ToText(this ChatCursor cursor) => Base64Url.EncodeToString(Encoding.UTF8.GetBytes(
         string.Create(CultureInfo.InvariantCulture, $"{cursor.UpdatedAt.ToUnixTimeMilliseconds()} {cursor.Id}")));
 
     private static string? ToText(JsonElement? metadata) => metadata is { ValueKind: JsonValueKind.Object } given ? given.GetRawText() : null;

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using AiChat.Core.Idempotency;
 
 namespace AiChat.Api.Errors;
 
@@ -38,4 +39,15 @@ public sealed record ProblemResponse
 
     /// <summary>Finds this request in the server's log; also in <c>x-request-id</c>.</summary>
     public string TraceId { get; init; } = "";
+
+    /// <summary>Where those fields of <see cref="Errors"/> stand that are not in the body. Not part of the answer.</summary>
+    internal IReadOnlyDictionary<string, FieldPlace>? Places { get; init; }
+
+    /// <summary>Where a field of <see cref="Errors"/> stands.</summary>
+    internal FieldPlace GetPlace(string field)
+    {
+        if (Places is not null && Places.TryGetValue(field, out var place))
+            return place;
+        return field == IdempotencyKey.Header ? FieldPlace.Header : FieldPlace.Body;
+    }
 }

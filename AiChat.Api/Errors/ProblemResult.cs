@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Mvc;
 
 namespace AiChat.Api.Errors;
@@ -16,9 +17,17 @@ internal static class ProblemWriter
 {
     public static Task WriteProblemAsync(this HttpContext context, ProblemResponse problem)
     {
-        context.Response.StatusCode = problem.Status;
+        var traced = problem with { TraceId = context.TraceIdentifier };
+        var answer = FindErrorBody(context)?.ToAnswer(traced) ?? ErrorAnswer.Of(traced);
+        context.Response.StatusCode = answer.Status;
         // Without a token of ours: the framework stops by itself when the client has gone, and does not throw then.
-        return context.Response.WriteAsJsonAsync(
-            problem with { TraceId = context.TraceIdentifier }, Json.JsonSetup.Options, "application/problem+json", CancellationToken.None);
+        return context.Response.WriteAsJsonAsync(answer.Body, answer.Body.GetType(), Json.JsonSetup.Options, answer.ContentType, CancellationToken.None);
+    }
+
+    /// <summary>Of the endpoint that was to answer; the handler of exceptions has taken it from the request.</summary>
+    private static IErrorBody? FindErrorBody(HttpContext context)
+    {
+        var endpoint = context.GetEndpoint() ?? context.Features.Get<IExceptionHandlerFeature>()?.Endpoint;
+        return endpoint?.Metadata.GetMetadata<IErrorBody>();
     }
 }

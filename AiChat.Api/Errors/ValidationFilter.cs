@@ -1,5 +1,7 @@
+using System.Linq.Expressions;
 using System.Text.Json;
 using FluentValidation;
+using FluentValidation.Internal;
 using FluentValidation.Results;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Mvc.Controllers;
@@ -20,14 +22,14 @@ internal sealed class ValidationFilter : IActionFilter
     public void OnActionExecuting(ActionExecutingContext context)
     {
         var failures = context.ModelState.IsValid ? null : FindUnreadable(context);
-        var unreadable = failures?.Select(f => f.PropertyName).ToHashSet();
-        foreach (var argument in context.ActionArguments.Values)
+        var unreadable = failures?.ConvertAll(f => f.PropertyName);
+        foreach (var (name, argument) in context.ActionArguments)
         {
             if (argument is null || context.HttpContext.RequestServices.GetService(ValidatorTypes.Get(argument.GetType())) is not IValidator validator)
                 continue;
             var result = validator.Validate(new ValidationContext<object>(argument));
             if (!result.IsValid)
-                (failures ??= []).AddRange(result.Errors.Where(e => unreadable is null || !unreadable.Contains(e.PropertyName)));
+                (failures ??= []).AddRange(Locate(result.Errors.Where(e => unreadable is null || !unreadable.Exists(f => IsOf(f, e.PropertyName))), GetPlace(context, name)));
         }
 
         if (failures is not null)
@@ -41,7 +43,43 @@ internal sealed class ValidationFilter : IActionFilter
     private static List<ValidationFailure> FindUnreadable(ActionExecutingContext context) =>
         [.. context.ModelState
             .Where(e => e.Value!.ValidationState == ModelValidationState.Invalid)
-            .Select(e => IsId(context, e.Key) ? MalformedId(e.Key) : new ValidationFailure(e.Key, Describe(e.Value!)) { ErrorCode = FindCode(context, e.Key) })];
+            .Select(e => ToFailure(context, e.Key, e.Value!))];
+
+    private static ValidationFailure ToFailure(ActionExecutingContext context, string field, ModelStateEntry entry)
+    {
+        var failure = IsId(context, field) ? MalformedId(field) : new ValidationFailure(field, Describe(entry)) { ErrorCode = FindCode(context, field) };
+        failure.CustomState = FindPlace(context.HttpContext.Request, field);
+        return failure;
+    }
+
+    /// <summary>What cannot be read was given: only the body's fields are not among the request's own values.</summary>
+    private static FieldPlace FindPlace(HttpRequest request, string field)
+    {
+        if (request.RouteValues.ContainsKey(field))
+            return FieldPlace.Path;
+        return request.Query.ContainsKey(field) ? FieldPlace.Query : FieldPlace.Body;
+    }
+
+    private static FieldPlace GetPlace(ActionExecutingContext context, string argument)
+    {
+        var source = context.ActionDescriptor.Parameters.FirstOrDefault(p => p.Name == argument)?.BindingInfo?.BindingSource;
+        if (source == BindingSource.Query)
+            return FieldPlace.Query;
+        return source == BindingSource.Path ? FieldPlace.Path : FieldPlace.Body;
+    }
+
+    private static IEnumerable<ValidationFailure> Locate(IEnumerable<ValidationFailure> failures, FieldPlace place)
+    {
+        foreach (var failure in failures)
+        {
+            failure.CustomState = place;
+            yield return failure;
+        }
+    }
+
+    /// <summary>Whether a field is this one or stands inside of it.</summary>
+    private static bool IsOf(string outer, string field) =>
+        field.StartsWith(outer, StringComparison.Ordinal) && (field.Length == outer.Length || field[outer.Length] == '.');
 
     /// <summary>The code of what is malformed as such, like an id.</summary>
     private static string FindCode(ActionExecutingContext context, string field)
@@ -52,7 +90,7 @@ internal sealed class ValidationFilter : IActionFilter
     }
 
     private static bool IsId(ActionExecutingContext context, string field) =>
-        context.ActionDescriptor.Parameters.Any(p => p.Name == field && p.ParameterType == typeof(Guid));
+        context.ActionDescriptor.Parameters.Any(p => (p.BindingInfo?.BinderModelName ?? p.Name) == field && p.ParameterType == typeof(Guid));
 
     private static ValidationFailure MalformedId(string field) =>
         new(field, "must be a UUID, such as 0199c0de-0000-7000-8000-000000000000") { ErrorCode = Problem.InvalidId };
@@ -70,7 +108,8 @@ internal sealed class ValidationFilter : IActionFilter
             .ToDictionary(g => g.Key, g => g.Distinct().ToArray());
         var codes = failures.Select(f => f.ErrorCode).Distinct().ToList();
         var code = codes.Find(MalformedCodes.Contains) ?? (codes is ["unknown_model"] ? codes[0] : Problem.ValidationFailed);
-        return Problem.Invalid(errors, code);
+        var places = failures.DistinctBy(f => f.PropertyName).ToDictionary(f => f.PropertyName, f => (FieldPlace)f.CustomState);
+        return Problem.Invalid(errors, code) with { Places = places };
     }
 
     private static class ValidatorTypes
@@ -93,10 +132,17 @@ internal static class ValidationSetup
 
     public static void AddValidators(this IServiceCollection services)
     {
-        ValidatorOptions.Global.PropertyNameResolver = (_, member, _) => member is null ? null : JsonNamingPolicy.SnakeCaseLower.ConvertName(member.Name);
+        ValidatorOptions.Global.PropertyNameResolver = (_, _, expression) => expression is null ? null : ToFieldName(expression);
         var validators = typeof(ValidationSetup).Assembly.GetTypes().Where(t => t is { IsAbstract: false, BaseType.IsGenericType: true }
             && t.BaseType.GetGenericTypeDefinition() == typeof(AbstractValidator<>));
         foreach (var validator in validators)
             services.AddSingleton(typeof(IValidator<>).MakeGenericType(validator.BaseType!.GenericTypeArguments), validator);
+    }
+
+    /// <summary>The name of a field as clients write it, with those it stands in: <c>first_message.text</c>.</summary>
+    private static string? ToFieldName(LambdaExpression expression)
+    {
+        var names = PropertyChain.FromExpression(expression);
+        return names.Count == 0 ? null : string.Join('.', names.ToString().Split('.').Select(JsonNamingPolicy.SnakeCaseLower.ConvertName));
     }
 }

@@ -87,15 +87,13 @@ internal sealed class JsonBodyReader : InputFormatter
             if (document.RootElement.ValueKind != JsonValueKind.Object)
                 throw RequestBodyException.NotAnObject();
 
-            var wrong = type.Properties
-                .Where(p => document.RootElement.TryGetProperty(p.Name, out var value) && !CanRead(value, p.PropertyType))
-                .ToDictionary(p => p.Name, p => $"must be {Describe(p.PropertyType)}");
+            var wrong = FindWrong(document.RootElement, type, "").ToDictionary();
             if (wrong.Count == 0)
                 throw RequestBodyException.Malformed();
 
             foreach (var (field, problem) in wrong)
                 state.AddModelError(field, problem);
-            return JsonSerializer.Deserialize(WriteWithout(wrong.ContainsKey, document.RootElement), type)!;
+            return JsonSerializer.Deserialize(WriteWithout(wrong, document.RootElement), type)!;
         }
         catch (Exception failure) when (IsUnreadable(failure))
         {
@@ -103,16 +101,47 @@ internal sealed class JsonBodyReader : InputFormatter
         }
     }
 
-    private static ReadOnlySpan<byte> WriteWithout(Func<string, bool> isLeftOut, JsonElement body)
+    /// <summary>Every field of a wrong type by its name, with the names of the objects it stands in, and what it must be.</summary>
+    private static IEnumerable<KeyValuePair<string, string>> FindWrong(JsonElement body, JsonTypeInfo type, string outer)
+    {
+        foreach (var property in type.Properties)
+        {
+            if (!body.TryGetProperty(property.Name, out var value) || CanRead(value, property.PropertyType))
+                continue;
+            if (value.ValueKind != JsonValueKind.Object || !IsObject(property.PropertyType))
+                yield return new(outer + property.Name, $"must be {Describe(property.PropertyType)}");
+            else
+                foreach (var inner in FindWrong(value, JsonSetup.Options.GetTypeInfo(property.PropertyType), $"{outer}{property.Name}."))
+                    yield return inner;
+        }
+    }
+
+    private static ReadOnlySpan<byte> WriteWithout(Dictionary<string, string> wrong, JsonElement body)
     {
         var buffer = new ArrayBufferWriter<byte>();
         using var writer = new Utf8JsonWriter(buffer);
-        writer.WriteStartObject();
-        foreach (var field in body.EnumerateObject().Where(f => !isLeftOut(f.Name)))
-            field.WriteTo(writer);
-        writer.WriteEndObject();
+        Write(body, "");
         writer.Flush();
         return buffer.WrittenSpan;
+
+        void Write(JsonElement json, string outer)
+        {
+            writer.WriteStartObject();
+            foreach (var field in json.EnumerateObject().Where(f => !wrong.ContainsKey(outer + f.Name)))
+            {
+                var inside = $"{outer}{field.Name}.";
+                if (field.Value.ValueKind != JsonValueKind.Object || !wrong.Keys.Any(name => name.StartsWith(inside, StringComparison.Ordinal)))
+                {
+                    field.WriteTo(writer);
+                    continue;
+                }
+
+                writer.WritePropertyName(field.Name);
+                Write(field.Value, inside);
+            }
+
+            writer.WriteEndObject();
+        }
     }
 
     private static bool CanRead(JsonElement value, Type type)
@@ -136,6 +165,10 @@ internal sealed class JsonBodyReader : InputFormatter
             return "a text";
         if (type == typeof(bool))
             return "true or false";
+        if (IsObject(type))
+            return "a JSON object";
         return type == typeof(int) ? "a whole number" : type == typeof(double) ? "a number" : "a JSON value of another kind";
     }
+
+    private static bool IsObject(Type type) => JsonSetup.Options.GetTypeInfo(type).Kind == JsonTypeInfoKind.Object;
 }

@@ -1,0 +1,20 @@
+using AiChat.Api.Chats;
+using AiChat.Core.Chats;
+
+namespace AiChat.Api.Dialects;
+
+/// <summary>The <c>Link</c> header (RFC 8288) of a page of a dialect's list, whose body has no place for a cursor.</summary>
+internal static class ChatLinks
+{
+    private const string Cursor = "cursor";
+
+    /// <summary>Leads to the next page: the same path and query, from the cursor on.</summary>
+    public static string ToNext(PathString path, IQueryCollection query, ChatCursor next)
+    {
+        var others = from parameter in query
+                     where !parameter.Key.Equals(Cursor, StringComparison.OrdinalIgnoreCase)
+                     from value in parameter.Value
+                     select KeyValuePair.Create(parameter.Key, value);
+        return $"<{path}{QueryString.Create([.. others, KeyValuePair.Create(Cursor, (string?)next.ToText())])}>; rel=\"next\"";
+    }
+}
