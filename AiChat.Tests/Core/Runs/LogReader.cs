@@ -21,6 +21,7 @@ internal sealed class LogReader(RunLog log, long after = 0) : IAsyncDisposable
     {
         RunStarted started => $"{started.Sequence} started {started.Attempt}",
         MessageDelta delta => $"{delta.Sequence} delta {delta.Offset} '{delta.Text}'",
+        SourceFound found => $"{found.Sequence} source {found.Offset} {found.Source.Number}",
         RunContinued seam => $"{seam.Sequence} continued {seam.Offset} {seam.Attempt}",
         RunSnapshot snapshot => $"{snapshot.Sequence} snapshot '{snapshot.Text}'",
         RunEnded ended => $"{ended.Sequence} ended {ended.Result.Status}",
