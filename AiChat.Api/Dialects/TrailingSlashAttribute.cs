@@ -1,3 +1,5 @@
+using Microsoft.AspNetCore.Mvc.ApiExplorer;
+
 namespace AiChat.Api.Dialects;
 
 /// <summary>
@@ -5,4 +7,7 @@ namespace AiChat.Api.Dialects;
 /// path without one.
 /// </summary>
 [AttributeUsage(AttributeTargets.Method)]
-internal sealed class TrailingSlashAttribute : Attribute;
+internal sealed class TrailingSlashAttribute : Attribute
+{
+    public static bool IsOn(ApiDescription route) => route.ActionDescriptor.EndpointMetadata.Any(m => m is TrailingSlashAttribute);
+}

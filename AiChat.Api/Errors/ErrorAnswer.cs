@@ -6,6 +6,8 @@ namespace AiChat.Api.Errors;
 /// <param name="Body">Written as JSON.</param>
 internal sealed record ErrorAnswer(int Status, string ContentType, object Body)
 {
+    public const string ProblemJson = "application/problem+json";
+
     /// <summary>As AiChat's own API sends it: problem details.</summary>
-    public static ErrorAnswer Of(ProblemResponse problem) => new(problem.Status, "application/problem+json", problem);
+    public static ErrorAnswer Of(ProblemResponse problem) => new(problem.Status, ProblemJson, problem);
 }

@@ -28,8 +28,11 @@ internal sealed class ValidationFilter : IActionFilter
             if (argument is null || context.HttpContext.RequestServices.GetService(ValidatorTypes.Get(argument.GetType())) is not IValidator validator)
                 continue;
             var result = validator.Validate(new ValidationContext<object>(argument));
-            if (!result.IsValid)
-                (failures ??= []).AddRange(Locate(result.Errors.Where(e => unreadable is null || !unreadable.Exists(f => IsOf(f, e.PropertyName))), GetPlace(context, name)));
+            if (result.IsValid)
+                continue;
+            var readable = result.Errors.FindAll(e => unreadable is null || !unreadable.Exists(f => IsOf(f, e.PropertyName)));
+            readable.ForEach(e => e.CustomState = GetPlace(context, name));
+            (failures ??= []).AddRange(readable);
         }
 
         if (failures is not null)
@@ -52,7 +55,7 @@ internal sealed class ValidationFilter : IActionFilter
         return failure;
     }
 
-    /// <summary>What cannot be read was given: only the body's fields are not among the request's own values.</summary>
+    /// <summary>What cannot be read was given; what is neither in the path nor in the query was in the body.</summary>
     private static FieldPlace FindPlace(HttpRequest request, string field)
     {
         if (request.RouteValues.ContainsKey(field))
@@ -66,15 +69,6 @@ internal sealed class ValidationFilter : IActionFilter
         if (source == BindingSource.Query)
             return FieldPlace.Query;
         return source == BindingSource.Path ? FieldPlace.Path : FieldPlace.Body;
-    }
-
-    private static IEnumerable<ValidationFailure> Locate(IEnumerable<ValidationFailure> failures, FieldPlace place)
-    {
-        foreach (var failure in failures)
-        {
-            failure.CustomState = place;
-            yield return failure;
-        }
     }
 
     /// <summary>Whether a field is this one or stands inside of it.</summary>

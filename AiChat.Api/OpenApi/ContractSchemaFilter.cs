@@ -12,7 +12,7 @@ namespace AiChat.Api.OpenApi;
 internal sealed class ContractSchemaFilter : ISchemaFilter
 {
     /// <summary>Fields that hold a UUID wherever they occur. Not <c>user_id</c> and <c>trace_id</c>: those are any text.</summary>
-    private static readonly HashSet<string> UuidNames = ["id", "chat_id", "message_id", "user_message_id", "run_id"];
+    private static readonly HashSet<string> UuidNames = ["id", "chat_id", "conversation_id", "message_id", "user_message_id", "run_id"];
 
     public void Apply(IOpenApiSchema schema, SchemaFilterContext context)
     {

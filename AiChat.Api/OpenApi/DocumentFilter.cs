@@ -1,3 +1,4 @@
+using AiChat.Api.Dialects;
 using Microsoft.OpenApi;
 using Swashbuckle.AspNetCore.SwaggerGen;
 
@@ -14,6 +15,7 @@ internal sealed class DocumentFilter : IDocumentFilter
         ("Models", "Which language models answer."),
         ("Usage", "What models were used for and what that cost."),
         ("Server", "What this server is and how it is doing."),
+        .. DialectTags.All,
     ];
 
     public void Apply(OpenApiDocument swaggerDoc, DocumentFilterContext context)

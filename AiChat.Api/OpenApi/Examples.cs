@@ -193,7 +193,7 @@ internal static class Examples
     [
         Of(RequestBodyException.Malformed().Problem),
         Of(OfStatus(StatusCodes.Status400BadRequest)),
-        Of(Problem.Invalid(Field("id", MustBeUuid), Problem.InvalidId)) with { Name = InvalidPathId },
+        Of(Problem.Invalid(Field("id", MustBeUuid), Problem.InvalidId) with { Places = At("id", FieldPlace.Path) }) with { Name = InvalidPathId },
         Of(Problem.Invalid(Field("chat_id", MustBeUuid + "; leave it out for a new chat"), Problem.InvalidId)),
         Of(Problem.Invalid(
             Field(IdempotencyKey.Header, "must be one text of 1 to 255 visible ASCII characters, such as a UUID"), Problem.InvalidIdempotencyKey)),
@@ -207,8 +207,8 @@ internal static class Examples
         Of(OfStatus(StatusCodes.Status413PayloadTooLarge)),
         Of(OfStatus(StatusCodes.Status415UnsupportedMediaType)),
         Of(Problem.Invalid(Field("user_id", "must not be empty; leave it out for the default user"))),
-        Of(Problem.Invalid(Field("user_id", "must be one text of 1 to 256 characters; leave it out for the default user")))
-            with { Name = InvalidQuery },
+        Of(Problem.Invalid(Field("user_id", "must be one text of 1 to 256 characters; leave it out for the default user"))
+            with { Places = At("user_id", FieldPlace.Query) }) with { Name = InvalidQuery },
         Of(Problem.Invalid(Field("model", "must be one of: fast, smart"), Problem.UnknownModel)),
         Of(Problem.Of(Problem.MessageTooLong, TooLong, Field("message", TooLong))),
         Of(Problem.Of(IdempotencyKey.Reused, IdempotencyKey.ReusedMessage, Field(IdempotencyKey.Header, IdempotencyKey.ReusedMessage))),
@@ -393,6 +393,8 @@ internal static class Examples
     private static ProblemResponse OfStatus(int status) => Problem.OfStatus(status, new DefaultHttpContext().Request);
 
     private static Dictionary<string, string[]> Field(string name, string problem) => new() { [name] = [problem] };
+
+    private static Dictionary<string, FieldPlace> At(string name, FieldPlace place) => new() { [name] = place };
 }
 
 /// <summary>A body to send.</summary>

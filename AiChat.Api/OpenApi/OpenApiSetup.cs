@@ -1,4 +1,5 @@
 using AiChat.Api.Configuration;
+using AiChat.Api.Dialects;
 using Microsoft.OpenApi;
 using Swashbuckle.AspNetCore.SwaggerGen;
 
@@ -22,7 +23,8 @@ internal static class OpenApiSetup
 
         **Errors.** Every error is `application/problem+json` (RFC 9457). `code` is stable and meant for programs, `detail` for people, and
         `errors` lists what is wrong with each field, all at once. A path that does not exist is answered with 404 `route_not_found`, a
-        method that a path does not take with 405 `method_not_allowed` and the header `Allow`.
+        method that a path does not take with 405 `method_not_allowed` and the header `Allow`. Routes that work like another chat API have
+        that API's error bodies, with the same statuses.
 
         **Request ids.** Every answer carries `x-request-id`: the one the client sent, or a new one. It finds the request in the
         server's log.
@@ -45,6 +47,9 @@ internal static class OpenApiSetup
             });
             swagger.AddServer(new OpenApiServer { Url = "/", Description = "The server this document comes from" });
             swagger.UseAllOfToExtendReferenceSchemas();
+            // The generator groups by path without its last slash, which tells two routes apart.
+            var group = swagger.SwaggerGeneratorOptions.PathGroupSelector;
+            swagger.SwaggerGeneratorOptions.PathGroupSelector = route => TrailingSlashAttribute.IsOn(route) ? $"{group(route)}/" : group(route);
             foreach (var file in Directory.GetFiles(AppContext.BaseDirectory, "AiChat.*.xml"))
                 swagger.IncludeXmlComments(file);
             swagger.SchemaFilter<ContractSchemaFilter>();

@@ -32,7 +32,7 @@ internal sealed class ParameterFilter : IParameterFilter
         else if (argument.ParameterType == typeof(Guid) && parameter.Name == "id")
         {
             var isRun = argument.Member.GetCustomAttributes<HttpMethodAttribute>().Any(r => r.Template!.StartsWith("/runs/", StringComparison.Ordinal));
-            described.Description = isRun ? "The run's id." : "The chat's id.";
+            described.Description ??= isRun ? "The run's id." : "The chat's id.";
             described.Example = JsonValue.Create(isRun ? Examples.RunId : Examples.ChatId);
         }
         else if (argument.GetCustomAttribute<IdempotencyKeyAttribute>() is not null)

@@ -148,13 +148,14 @@ public sealed class DocumentedBehaviourTests
         if (content is null)
             return text.Length == 0 ? [] : [$"{operation.Name} {actual} answered {answer.Content.Headers.ContentType}: {text}"];
         var check = new SchemaCheck(api);
-        var problems = ReadJson(answer, text).SelectMany(json => check.FindProblems(json, content["schema"]!));
+        var problems = ReadJson(answer, text, content["schema"]!).SelectMany(json => check.FindProblems(json, content["schema"]!));
         return [.. problems.Select(p => $"{operation.Name} {actual}: {p}")];
     }
 
-    /// <summary>The body, or the data of every event in it.</summary>
-    private static IEnumerable<JsonNode?> ReadJson(HttpResponseMessage answer, string text) =>
-        answer.Content.Headers.ContentType?.MediaType == "text/event-stream"
+    /// <summary>The body, or the data of every event in it; a text that is no JSON is one text.</summary>
+    private static IEnumerable<JsonNode?> ReadJson(HttpResponseMessage answer, string text, JsonNode schema) => (string?)schema["type"] == "string"
+        ? [JsonValue.Create(text)]
+        : answer.Content.Headers.ContentType?.MediaType == "text/event-stream"
             ? text.Split('\n').Where(l => l.StartsWith("data: ", StringComparison.Ordinal)).Select(l => JsonNode.Parse(l["data: ".Length..]))
             : [JsonNode.Parse(text)];
 
@@ -180,10 +181,14 @@ public sealed class DocumentedBehaviourTests
     private static async Task<List<string>> CompareAsync(HttpResponseMessage answer, string name, string field, bool isAllowed)
     {
         var text = await answer.Content.ReadAsStringAsync();
-        var isRefused = (int)answer.StatusCode == 422 && (string?)JsonNode.Parse(text)!["code"] == "validation_failed"
-            && JsonNode.Parse(text)!["errors"]![field] is not null;
+        var isRefused = (int)answer.StatusCode == 422 && IsAbout(JsonNode.Parse(text)!, field);
         return isRefused == isAllowed ? [$"{name} was answered {(int)answer.StatusCode}: {text}"] : [];
     }
+
+    /// <summary>Whether an error, a problem of ours or one of a dialect, says that this field is not valid.</summary>
+    private static bool IsAbout(JsonNode error, string field) => error["detail"] is JsonArray fields
+        ? fields.Any(f => (string?)f!["loc"]![1] == field)
+        : (string?)error["code"] == "validation_failed" && error["errors"]![field] is not null;
 
     /// <summary>The values on both sides of every limit.</summary>
     private static IEnumerable<Limit> GetLimits(JsonObject rules)

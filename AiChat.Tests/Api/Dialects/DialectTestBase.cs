@@ -1,3 +1,5 @@
+using AiChat.Api.Errors;
+using AiChat.Api.OpenApi;
 using FluentValidation;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -13,5 +15,14 @@ public abstract class DialectTestBase : ApiTestBase
     {
         services.AddMvcCore().AddApplicationPart(typeof(ProbeController).Assembly);
         services.AddSingleton<IValidator<ProbeRequest>, ProbeValidator>();
+        services.AddSingleton(new DialectExamples
+        {
+            Requests = new Dictionary<Type, IReadOnlyList<RequestExample>>
+            {
+                [typeof(ProbeRequest)] = [new("whole", "Everything", """{"chat_title":"A","first_message":{"role":"user","text":"Hi"}}""")],
+            },
+            Answers = [new ProbeResponse { ConversationId = Examples.ChatId, Text = "Hi" }, new[] { "probe", "default" }],
+            Problems = [new(ProbeController.OwnProblem, Problem.Invalid(new Dictionary<string, string[]> { ["first_message.text"] = ["must not be empty"] }))],
+        });
     }
 }

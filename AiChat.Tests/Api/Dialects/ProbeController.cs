@@ -1,6 +1,7 @@
 using AiChat.Api.Chats;
 using AiChat.Api.Dialects;
 using AiChat.Api.Errors;
+using AiChat.Api.OpenApi;
 using AiChat.Core.Errors;
 using FluentValidation;
 using Microsoft.AspNetCore.Http;
@@ -12,11 +13,18 @@ namespace AiChat.Tests.Api.Dialects;
 [ApiController]
 [Tags(Tag)]
 [Produces("application/json")]
+[Problems(UnavailableException.DatabaseUnavailable)]
 [FastApiErrors(NotFound = "Chat not found", DatabaseFailure = StatusCodes.Status500InternalServerError)]
 public sealed class ProbeController : ControllerBase
 {
     public const string Tag = "Probe";
 
+    /// <summary>The name of a problem only the probe has.</summary>
+    public const string OwnProblem = "probe_problem";
+
+    /// <summary>List</summary>
+    /// <remarks>A bare array.</remarks>
+    /// <response code="200">The array.</response>
     [HttpGet("/chats/", Name = "probeList"), TrailingSlash]
     [ProducesResponseType<IEnumerable<string>>(StatusCodes.Status200OK)]
     public IActionResult List([UserId] string userId, [FromQuery] ListQuery query)
@@ -26,12 +34,23 @@ public sealed class ProbeController : ControllerBase
         return Ok(new[] { "probe", userId });
     }
 
+    /// <summary>Change</summary>
+    /// <remarks>With a path, a query and a body.</remarks>
+    /// <response code="200">The answer.</response>
     [HttpPost("/probe/{id}", Name = "probeChange")]
+    [Problems(OwnProblem)]
     [ProducesResponseType<ProbeResponse>(StatusCodes.Status200OK)]
     public IActionResult Change(Guid id, [FromQuery] ListQuery query, ProbeRequest request) =>
         Ok(new ProbeResponse { ConversationId = id.ToString(), Text = $"{query.Limit}{request.FirstMessage!.Text}" });
 
+    /// <summary>Get</summary>
+    /// <remarks>Or fail.</remarks>
+    /// <param name="id">The id of nothing.</param>
+    /// <param name="failure">How to fail.</param>
+    /// <response code="200">The answer.</response>
     [HttpGet("/probe/{id}", Name = "probeGet")]
+    [Problems(AiChat.Api.Errors.Problem.ChatNotFound)]
+    [TextAnswer("text/plain", "The text alone.", "Hi"), TextAnswer("text/event-stream", "Pieces, then the end.", "data: Hi\n\nevent: end\n\n")]
     [ProducesResponseType<ProbeResponse>(StatusCodes.Status200OK)]
     public IActionResult Get(Guid id, string? failure) => failure switch
     {
