@@ -69,6 +69,26 @@ public sealed class OpenApiDocumentTests
         Assert.That(api.Operations.Select(o => o.Path).Where(p => p.Length > 1 && p.EndsWith('/')), Is.SubsetOf(new[] { "/chats/" }));
 
     [Test]
+    public void Paths_OfOurOwn_CannotBeTakenForEachOther()
+    {
+        var paths = api.Operations.Where(o => !IsOfDialect(o)).Select(o => o.Path.Split('/')).ToList();
+
+        var pairs = from one in paths from other in paths where IsAmbiguous(one, other) select $"{string.Join('/', one)} {string.Join('/', other)}";
+
+        Assert.That(pairs, Is.Empty);
+    }
+
+    /// <summary>The check above would pass for ever if it knew no ambiguous paths.</summary>
+    [TestCase("/chats/{id}/messages", "/chats/update/{id}", true)]
+    [TestCase("/chats/{id}", "/chats/create", false)]
+    [TestCase("/chats/{id}/messages", "/chats/{id}/runs", false)]
+    [TestCase("/chats/{id}/messages", "/chats/{id}", false)]
+    public void Paths_BothWithALiteralWhereTheOtherHasNone_AreAmbiguous(string one, string other, bool isAmbiguous)
+    {
+        Assert.That(IsAmbiguous(one.Split('/'), other.Split('/')), Is.EqualTo(isAmbiguous));
+    }
+
+    [Test]
     public void OperationIds_InTheWholeDocument_AreUnique() =>
         Assert.That(api.Operations.Select(o => o.Id), Is.Unique);
 
@@ -127,11 +147,10 @@ public sealed class OpenApiDocumentTests
     [Test]
     public void Responses_ByStatus_AreJsonOrProblems()
     {
-        var dialects = DialectTags.All.Select(t => t.Name).ToList();
         var types = from operation in api.Operations
                     from response in operation.Responses
                     from content in response.Value!["content"]?.AsObject() ?? []
-                    let errors = dialects.Contains((string)operation.Json["tags"]![0]!) ? "application/json" : "application/problem+json"
+                    let errors = IsOfDialect(operation) ? "application/json" : "application/problem+json"
                     select (Response: $"{operation.Id} {response.Key}", Type: content.Key, Errors: errors);
 
         Assert.Multiple(() =>
@@ -241,4 +260,16 @@ public sealed class OpenApiDocumentTests
 
         Assert.That(second.StatusCode, Is.EqualTo(HttpStatusCode.NotModified));
     }
+
+    private static bool IsOfDialect(DocumentedOperation operation) => DialectTags.All.Any(t => t.Name == (string?)operation.Json["tags"]![0]);
+
+    /// <summary>Whether there is a request both match, and neither is the more precise one.</summary>
+    private static bool IsAmbiguous(string[] one, string[] other)
+    {
+        var segments = one.Zip(other).ToList();
+        return one.Length == other.Length && segments.TrueForAll(s => s.First == s.Second || IsParameter(s.First) || IsParameter(s.Second))
+            && segments.Exists(s => IsParameter(s.First) && !IsParameter(s.Second)) && segments.Exists(s => !IsParameter(s.First) && IsParameter(s.Second));
+    }
+
+    private static bool IsParameter(string segment) => segment.StartsWith('{');
 }
