@@ -8,7 +8,8 @@ namespace AiChat.Tests.Support;
 
 /// <summary>
 /// A real HTTP server on loopback that plays a language model behind OpenAI's chat completions. It keeps every request, and answers with
-/// the replies that were queued, then with those of <see cref="Handler"/>.
+/// the replies that were queued, then with those of <see cref="Handler"/>. Calls of tools and results that do not belong together it refuses
+/// as the real API does, OpenAI's or Anthropic's by the path.
 /// </summary>
 public sealed class FakeLlm : IAsyncDisposable
 {
@@ -16,6 +17,7 @@ public sealed class FakeLlm : IAsyncDisposable
 
     private readonly Lock state = new();
     private readonly List<LlmRequest> requests = [];
+    private readonly List<string> refusals = [];
     private readonly Queue<LlmReply> queue = new();
     private readonly List<Waiter> waiters = [];
     private TaskCompletionSource release = NewSignal();
@@ -39,6 +41,16 @@ public sealed class FakeLlm : IAsyncDisposable
         {
             lock (state)
                 return [.. requests];
+        }
+    }
+
+    /// <summary>Why requests were refused with a 400, in order of arrival: how they use tools is against the API's rules.</summary>
+    public IReadOnlyList<string> Refusals
+    {
+        get
+        {
+            lock (state)
+                return [.. refusals];
         }
     }
 
@@ -150,6 +162,12 @@ public sealed class FakeLlm : IAsyncDisposable
             Running++;
             PeakRunning = Math.Max(PeakRunning, Running);
             WakeWaiters();
+            if (request.Format.FindProblem(request.Json) is { } problem)
+            {
+                refusals.Add(problem);
+                return (LlmReplies.Body(400, request.Format.Refusal(problem), "application/json"), release.Task);
+            }
+
             return (queue.TryDequeue(out var reply) ? reply : Handler(request), release.Task);
         }
     }
@@ -208,11 +226,14 @@ public sealed record LlmRequest
 
     public required JsonElement Json { get; init; }
 
+    /// <summary>In one form whatever the API; of Anthropic's without the system prompt.</summary>
     public required IReadOnlyList<LlmMessage> Messages { get; init; }
 
     public string Text => System.Text.Encoding.UTF8.GetString(Body);
 
     public string Model => Json.GetProperty("model").GetString()!;
+
+    public WireFormat Format => Path.EndsWith(WireFormat.Anthropic.Path, StringComparison.Ordinal) ? WireFormat.Anthropic : WireFormat.OpenAi;
 
     public bool IsStream => Json.TryGetProperty("stream", out var stream) && stream.GetBoolean();
 
@@ -229,13 +250,65 @@ public sealed record LlmRequest
             Headers = request.Headers.ToDictionary(h => h.Key, h => h.Value.ToString(), StringComparer.OrdinalIgnoreCase),
             Body = body.ToArray(),
             Json = json,
-            Messages = [.. json.GetProperty("messages").EnumerateArray().Select(ToMessage)],
+            Messages = [.. json.GetProperty("messages").EnumerateArray().SelectMany(LlmMessage.Read)],
         };
     }
-
-    private static LlmMessage ToMessage(JsonElement message) =>
-        new(message.GetProperty("role").GetString()!, message.GetProperty("content").GetString()!);
 }
 
 /// <summary>One message of a request.</summary>
-public sealed record LlmMessage(string Role, string Content);
+/// <param name="Role">Who says it; <c>tool</c> for a result.</param>
+/// <param name="Content">Its text, or the result; empty when there is none.</param>
+public sealed record LlmMessage(string Role, string Content)
+{
+    /// <summary>The calls of tools beside the text.</summary>
+    public IReadOnlyList<LlmToolCall> ToolCalls { get; init; } = [];
+
+    /// <summary>The call this is the result of; null when it is none.</summary>
+    public string? ToolCallId { get; init; }
+
+    public bool Equals(LlmMessage? other) => other is not null && (Role, Content, ToolCallId) == (other.Role, other.Content, other.ToolCallId)
+        && ToolCalls.SequenceEqual(other.ToolCalls);
+
+    public override int GetHashCode() => HashCode.Combine(Role, Content, ToolCallId, ToolCalls.Count);
+
+    /// <summary>The messages in one of a request: results that share one are a message each, in front of the text.</summary>
+    internal static IEnumerable<LlmMessage> Read(JsonElement message) =>
+        message.TryGetProperty("content", out var content) && content.ValueKind == JsonValueKind.Array ? ReadBlocks(message, content) : [ReadWhole(message)];
+
+    private static LlmMessage ReadWhole(JsonElement message)
+    {
+        var calls = message.TryGetProperty("tool_calls", out var list) ? list.EnumerateArray().Select(ReadCall) : [];
+        return new LlmMessage(message.Text("role")!, ReadText(message, "content"))
+        {
+            ToolCalls = [.. calls],
+            ToolCallId = message.TryGetProperty("tool_call_id", out var id) ? id.GetString() : null,
+        };
+    }
+
+    private static IEnumerable<LlmMessage> ReadBlocks(JsonElement message, JsonElement blocks)
+    {
+        foreach (var result in Select(blocks, "tool_result"))
+            yield return new LlmMessage("tool", ReadText(result, "content")) { ToolCallId = result.Text("tool_use_id") };
+
+        var text = string.Concat(Select(blocks, "text").Select(b => b.Text("text")));
+        var calls = Select(blocks, "tool_use").Select(b => new LlmToolCall(b.Text("id")!, b.Text("name")!, b.GetProperty("input").GetRawText())).ToList();
+        if (text.Length > 0 || calls.Count > 0)
+            yield return new LlmMessage(message.Text("role")!, text) { ToolCalls = [.. calls] };
+    }
+
+    private static LlmToolCall ReadCall(JsonElement call)
+    {
+        var function = call.GetProperty("function");
+        return new LlmToolCall(call.Text("id")!, function.Text("name")!, function.GetProperty("arguments").ToString());
+    }
+
+    private static IEnumerable<JsonElement> Select(JsonElement blocks, string type) => blocks.EnumerateArray().Where(b => b.Text("type") == type);
+
+    private static string ReadText(JsonElement json, string name) => json.TryGetProperty(name, out var text) ? text.GetString() ?? "" : "";
+}
+
+/// <summary>A call of a tool in a request.</summary>
+/// <param name="Id">What its result names.</param>
+/// <param name="Name">The tool's.</param>
+/// <param name="Arguments">JSON.</param>
+public sealed record LlmToolCall(string Id, string Name, string Arguments);

@@ -32,6 +32,12 @@ public abstract class WireFormat
     /// <summary>Status and body of a failure.</summary>
     public abstract (int Status, string Body) Failure(FakeScript script, string model);
 
+    /// <summary>What is wrong with the calls of tools and the results in a request; null when nothing is.</summary>
+    public abstract string? FindProblem(JsonElement request);
+
+    /// <summary>The body of a 400 for a request that is against the rules.</summary>
+    public abstract string Refusal(string problem);
+
     private protected static string Quote(string text) => JsonSerializer.Serialize(text);
 
     private sealed class OpenAiFormat : WireFormat
@@ -65,6 +71,10 @@ public abstract class WireFormat
             FakeScript.WrongKey => (401, Error("Incorrect API key provided.", "invalid_request_error", "invalid_api_key")),
             _ => (500, Error("The server had an error while processing your request.", "server_error", null)),
         };
+
+        public override string? FindProblem(JsonElement request) => ToolPairing.FindProblemOfOpenAi(request);
+
+        public override string Refusal(string problem) => Error(problem, "invalid_request_error", null);
 
         private static string Chunk(string model, string choice, FakeUsage? usage) => LlmReplies.Event(
             $$"""{"id":"chatcmpl-1","object":"chat.completion.chunk","model":{{Quote(model)}},"choices":[{{choice}}]{{Usage(usage)}}}""");
@@ -108,6 +118,10 @@ public abstract class WireFormat
             FakeScript.WrongKey => (401, Error("authentication_error", "invalid x-api-key")),
             _ => (500, Error("api_error", "Internal server error")),
         };
+
+        public override string? FindProblem(JsonElement request) => ToolPairing.FindProblemOfAnthropic(request);
+
+        public override string Refusal(string problem) => Error("invalid_request_error", problem);
 
         private static string Event(string name, string json) => $"event: {name}\ndata: {json}\n\n";
 
