@@ -129,7 +129,7 @@ public sealed partial class TitleWriter(
     private RoutedChatOptions ToChatOptions(ChatMessage[] prompt, AttemptLog attempts) => new()
     {
         Attempts = attempts,
-        PromptTokens = prompt.Sum(m => TokenEstimator.CountMessage(m.Text)),
+        PromptTokens = prompt.Sum(TokenEstimator.CountMessage),
         MaxOutputTokens = options.Value.MaxOutputTokens,
     };
 

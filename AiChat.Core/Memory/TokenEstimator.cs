@@ -1,4 +1,6 @@
 using System.Text;
+using AiChat.Core.Models;
+using Microsoft.Extensions.AI;
 
 namespace AiChat.Core.Memory;
 
@@ -38,4 +40,21 @@ public static class TokenEstimator
 
     /// <summary>Tokens of a message with this text.</summary>
     public static int CountMessage(string text) => Count(text) + PerMessage;
+
+    /// <summary>Tokens of a message with all its texts, calls of tools (their names and arguments) and results.</summary>
+    public static int CountMessage(ChatMessage message)
+    {
+        var tokens = CountMessage(message.Text);
+        for (var i = 0; i < message.Contents.Count; i++)
+        {
+            tokens += message.Contents[i] switch
+            {
+                FunctionCallContent call => Count(call.Name) + Count(call.GetArgumentsJson()),
+                FunctionResultContent result => Count(result.GetResultText()),
+                _ => 0,
+            };
+        }
+
+        return tokens;
+    }
 }

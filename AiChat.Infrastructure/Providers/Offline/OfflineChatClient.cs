@@ -109,7 +109,7 @@ internal sealed class OfflineChatClient(ChatClientMetadata metadata, string hint
         public Reply(List<ChatMessage> messages, string hint, int? maxTokens)
         {
             var newest = messages.FindLast(m => m.Role == ChatRole.User)?.Text ?? "";
-            var inputTokens = messages.Sum(m => TokenEstimator.CountMessage(m.Text));
+            var inputTokens = messages.Sum(TokenEstimator.CountMessage);
             Script = OfflineScript.Parse(newest);
             var text = Script.Reply ?? Describe(messages.Count, inputTokens, newest, hint);
             Text = Limit(text, maxTokens);

@@ -1,4 +1,5 @@
 using AiChat.Core.Memory;
+using Microsoft.Extensions.AI;
 
 namespace AiChat.Tests.Core.Memory;
 
@@ -39,5 +40,28 @@ public sealed class TokenEstimatorTests
         var tokens = TokenEstimator.CountMessage("abcd");
 
         Assert.That(tokens, Is.EqualTo(2 + 4));
+    }
+
+    [Test]
+    public void CountMessage_CallsBesideAText_CountsTheirNamesAndArguments()
+    {
+        var arguments = new Dictionary<string, object?> { ["city"] = "Rom" };
+        var message = new ChatMessage(ChatRole.Assistant,
+            [new TextContent("abcd"), new FunctionCallContent("call_1", "clock", arguments), new FunctionCallContent("call_2", "map")]);
+
+        var tokens = TokenEstimator.CountMessage(message);
+
+        Assert.That(tokens, Is.EqualTo(4 + TokenEstimator.Count("abcd") + TokenEstimator.Count("clock") + TokenEstimator.Count("""{"city":"Rom"}""")
+            + TokenEstimator.Count("map") + TokenEstimator.Count("{}")));
+    }
+
+    [Test]
+    public void CountMessage_Results_CountsEachOfThem()
+    {
+        var message = new ChatMessage(ChatRole.Tool, [new FunctionResultContent("call_1", "abcd"), new FunctionResultContent("call_2", "abc")]);
+
+        var tokens = TokenEstimator.CountMessage(message);
+
+        Assert.That(tokens, Is.EqualTo(4 + 2 + 1));
     }
 }

@@ -31,6 +31,18 @@ public sealed class OfflineChatClientTests
     }
 
     [Test]
+    public async Task GetResponseAsync_CallsAndResults_CountsThemAndAnswersTheNewestUserMessage()
+    {
+        var prompt = ToolPrompts.EndingWithResult();
+
+        var response = await Client().GetResponseAsync(prompt);
+
+        // Three messages of 4 tokens, "Time?", "clock", "{}" and "Noon".
+        Assert.That(response.Usage!.InputTokenCount, Is.EqualTo((3 * 4) + 2 + 2 + 1 + 2));
+        Assert.That(response.Text, Does.Contain("I was sent 3 messages (about 19 tokens); the newest says: \"Time?\"."));
+    }
+
+    [Test]
     public async Task GetResponseAsync_LongMessage_QuotesItsBeginningInWholeCharacters()
     {
         var response = await Client().GetResponseAsync(new string('x', 199) + "😀" + new string('y', 1000));
