@@ -6,8 +6,8 @@ using Microsoft.Extensions.AI;
 namespace AiChat.Infrastructure.Providers.Anthropic;
 
 /// <summary>
-/// One model behind Anthropic's Messages API. Sends roles and texts, the temperature and the longest answer; other contents and options
-/// are not sent. Safe to use from many threads; disposing it does nothing, the connections are the provider's.
+/// One model behind Anthropic's Messages API. Sends roles, texts, calls of tools and their results, the temperature and the longest
+/// answer; other contents and options are not sent. Safe to use from many threads; disposing it does nothing, the connections are the provider's.
 /// </summary>
 internal sealed class AnthropicChatClient : IChatClient
 {

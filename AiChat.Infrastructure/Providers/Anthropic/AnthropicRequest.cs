@@ -14,16 +14,19 @@ internal sealed class AnthropicRequest
 
     public AnthropicRequest(IEnumerable<ChatMessage> messages, ChatOptions? options, string model)
     {
-        var (system, turns) = Split(messages);
+        var list = messages as IReadOnlyCollection<ChatMessage> ?? [.. messages];
+        var turns = ToTurns(list);
         OpenEnd = CutOpenEnd(turns);
         var parameters = new MessageCreateParams
         {
             Model = model,
             MaxTokens = options?.MaxOutputTokens ?? DefaultMaxTokens,
-            Messages = [.. turns.Select(ToParameter)],
+            Messages = turns.ConvertAll(t => t.ToParameter()),
         };
-        if (system.Length > 0)
+        if (JoinSystem(list) is { Length: > 0 } system)
             parameters = parameters with { System = system };
+        if (ToTools(list) is { Count: > 0 } tools)
+            parameters = parameters with { Tools = tools, ToolChoice = new ToolChoiceNone() };
         Parameters = options?.Temperature is { } temperature ? AddTemperature(parameters, temperature) : parameters;
     }
 
@@ -32,36 +35,42 @@ internal sealed class AnthropicRequest
     /// <summary>White space at the end of the text the model goes on with: Anthropic takes none there, and may begin its answer with it.</summary>
     public string OpenEnd { get; }
 
-    private static (string System, List<(ChatRole Role, string Text)> Turns) Split(IEnumerable<ChatMessage> messages)
+    private static string JoinSystem(IEnumerable<ChatMessage> messages) =>
+        string.Join("\n\n", messages.Where(m => m.Role == ChatRole.System).Select(m => m.Text));
+
+    private static List<AnthropicTurn> ToTurns(IEnumerable<ChatMessage> messages)
     {
-        var system = new List<string>();
-        var turns = new List<(ChatRole, string)>();
-        foreach (var message in messages)
+        var turns = new List<AnthropicTurn>();
+        foreach (var message in messages.Where(m => m.Role != ChatRole.System))
         {
-            if (message.Role == ChatRole.System)
-                system.Add(message.Text);
-            else
-                turns.Add((message.Role, message.Text));
+            var isAssistant = message.Role == ChatRole.Assistant;
+            if (turns is not [.., var last] || last.IsAssistant != isAssistant)
+                turns.Add(new AnthropicTurn(isAssistant));
+            turns[^1].Add(message);
         }
 
-        return (string.Join("\n\n", system), turns);
+        return turns;
     }
 
-    private static string CutOpenEnd(List<(ChatRole Role, string Text)> turns)
+    /// <summary>
+    /// Calls of the past are refused where no tools are declared. What they take is not known any more, and does not matter: none may be called.
+    /// </summary>
+    private static List<ToolUnion> ToTools(IEnumerable<ChatMessage> messages) =>
+    [
+        .. messages.SelectMany(m => m.Contents.OfType<FunctionCallContent>()).Select(c => c.Name).Distinct(StringComparer.Ordinal)
+            .Select(name => (ToolUnion)new Tool { Name = name, InputSchema = new InputSchema() }),
+    ];
+
+    private static string CutOpenEnd(List<AnthropicTurn> turns)
     {
-        if (turns is not [.., (var role, var text)] || role != ChatRole.Assistant)
+        if (turns is not [.., { IsAssistant: true } last])
             return "";
 
-        var kept = text.TrimEnd();
-        if (kept.Length == 0)
+        var end = last.CutEnd();
+        if (last.IsEmpty)
             turns.RemoveAt(turns.Count - 1);
-        else
-            turns[^1] = (role, kept);
-        return text[kept.Length..];
+        return end;
     }
-
-    private static MessageParam ToParameter((ChatRole Role, string Text) turn) =>
-        turn.Role == ChatRole.Assistant ? new AssistantMessageParam(turn.Text) : new UserMessageParam(turn.Text);
 
     /// <summary>The SDK has no property for it, because only the older versions of the API take one.</summary>
     private static MessageCreateParams AddTemperature(MessageCreateParams parameters, float temperature)

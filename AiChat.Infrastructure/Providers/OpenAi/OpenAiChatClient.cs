@@ -7,8 +7,8 @@ using SdkClient = OpenAI.Chat.ChatClient;
 namespace AiChat.Infrastructure.Providers.OpenAi;
 
 /// <summary>
-/// One model of an OpenAI-compatible server. Sends roles and texts, the temperature and the longest answer; other contents and options
-/// are not sent. Safe to use from many threads; disposing it does nothing, the connections are the provider's.
+/// One model of an OpenAI-compatible server. Sends roles, texts, calls of tools and their results, the temperature and the longest
+/// answer; other contents and options are not sent. Safe to use from many threads; disposing it does nothing, the connections are the provider's.
 /// </summary>
 internal sealed class OpenAiChatClient : IChatClient
 {

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.ClientModel;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using AiChat.Core.Models;
 using Microsoft.Extensions.AI;
 
 namespace AiChat.Infrastructure.Providers.OpenAi;
@@ -77,13 +78,73 @@ internal sealed class RequestBody : BinaryContent
         json.WriteStartArray("messages"u8);
         for (var i = 0; i < messages.Count; i++)
         {
+            if (messages[i].Role == ChatRole.Tool)
+                WriteResults(json, messages[i]);
+            else
+                WriteMessage(json, messages[i]);
+        }
+
+        json.WriteEndArray();
+    }
+
+    private static void WriteMessage(Utf8JsonWriter json, ChatMessage message)
+    {
+        var text = message.Text;
+        var hasCalls = HasCalls(message);
+        json.WriteStartObject();
+        json.WriteString("role"u8, message.Role.Value);
+        // A model that calls without a word says null, not nothing.
+        if (hasCalls && text.Length == 0)
+            json.WriteNull("content"u8);
+        else
+            json.WriteString("content"u8, text);
+        if (hasCalls)
+            WriteCalls(json, message);
+        json.WriteEndObject();
+    }
+
+    // By index: a loop over the interface makes an enumerator for every message.
+    private static bool HasCalls(ChatMessage message)
+    {
+        for (var i = 0; i < message.Contents.Count; i++)
+        {
+            if (message.Contents[i] is FunctionCallContent)
+                return true;
+        }
+
+        return false;
+    }
+
+    /// <summary>The tools themselves are not declared, so that the model calls none: these are calls of the past.</summary>
+    private static void WriteCalls(Utf8JsonWriter json, ChatMessage message)
+    {
+        json.WriteStartArray("tool_calls"u8);
+        foreach (var call in message.Contents.OfType<FunctionCallContent>())
+        {
             json.WriteStartObject();
-            json.WriteString("role"u8, messages[i].Role.Value);
-            json.WriteString("content"u8, messages[i].Text);
+            json.WriteString("id"u8, call.CallId);
+            json.WriteString("type"u8, "function"u8);
+            json.WriteStartObject("function"u8);
+            json.WriteString("name"u8, call.Name);
+            json.WriteString("arguments"u8, call.GetArgumentsJson());
+            json.WriteEndObject();
             json.WriteEndObject();
         }
 
         json.WriteEndArray();
+    }
+
+    /// <summary>Each result is a message of its own.</summary>
+    private static void WriteResults(Utf8JsonWriter json, ChatMessage message)
+    {
+        foreach (var result in message.Contents.OfType<FunctionResultContent>())
+        {
+            json.WriteStartObject();
+            json.WriteString("role"u8, "tool"u8);
+            json.WriteString("tool_call_id"u8, result.CallId);
+            json.WriteString("content"u8, result.GetResultText());
+            json.WriteEndObject();
+        }
     }
 
     private static void WriteStream(Utf8JsonWriter json)

@@ -1,3 +1,4 @@
+using AiChat.Core.Models;
 using AiChat.Infrastructure.Providers;
 using AiChat.Tests.Support;
 using Microsoft.Extensions.AI;
@@ -44,6 +45,86 @@ public sealed class AnthropicRequestTests : AnthropicTestBase
         Assert.That(Llm.Requests.Single().Text, Is.EqualTo(
             """{"model":"claude-haiku-4-5","max_tokens":4096,"messages":[{"role":"user","content":"Hello"}],"""
             + """ "system":"One.\n\nTwo.","stream":true}""".TrimStart()));
+    }
+
+    [Test]
+    public async Task GetResponseAsync_CallsAndResults_SendsExactlyThis()
+    {
+        await Client().GetResponseAsync(ToolPrompts.TwoCalls());
+
+        Assert.That(Llm.Requests.Single().Text, Is.EqualTo(
+            """{"model":"claude-haiku-4-5","max_tokens":4096,"messages":[{"role":"user","content":"Rome or Bern?"},"""
+            + """{"role":"assistant","content":[{"type":"text","text":"I look it up."},"""
+            + """{"type":"tool_use","id":"call_1","name":"get_weather","input":{"city":"Rome","days":[1,2.50]}},"""
+            + """{"type":"tool_use","id":"call_2","name":"get_weather","input":{}}]},"""
+            + """{"role":"user","content":[{"type":"tool_result","tool_use_id":"call_1","content":"{\"sun\":true}"},"""
+            + """{"type":"tool_result","tool_use_id":"call_2"},{"type":"text","text":"So?"}]}],"""
+            + "\"system\":\"Be brief.\\n\\nBe kind.\","
+            + """ "tools":[{"name":"get_weather","input_schema":{"type":"object"}}],"tool_choice":{"type":"none"}}""".TrimStart()));
+        Assert.That(Llm.Refusals, Is.Empty);
+    }
+
+    [Test]
+    public async Task GetStreamingResponseAsync_EndingWithResult_SendsExactlyThis()
+    {
+        await ReadAllAsync(Client(), ToolPrompts.EndingWithResult());
+
+        Assert.That(Llm.Requests.Single().Text, Is.EqualTo(
+            """{"model":"claude-haiku-4-5","max_tokens":4096,"messages":[{"role":"user","content":"Time?"},"""
+            + """{"role":"assistant","content":[{"type":"tool_use","id":"call_1","name":"clock","input":{}}]},"""
+            + """{"role":"user","content":[{"type":"tool_result","tool_use_id":"call_1","content":"Noon"}]}],"""
+            + """ "tools":[{"name":"clock","input_schema":{"type":"object"}}],"tool_choice":{"type":"none"},"stream":true}""".TrimStart()));
+        Assert.That(Llm.Refusals, Is.Empty);
+    }
+
+    [Test]
+    public async Task GetStreamingResponseAsync_BeginningBehindResult_IsSentWithoutWhiteSpaceAtItsEnd()
+    {
+        await ReadAllAsync(Client(), [.. ToolPrompts.EndingWithResult(), new(ChatRole.Assistant, "It is ")]);
+
+        Assert.That(Llm.Requests.Single().Messages.TakeLast(2), Is.EqualTo(new LlmMessage[]
+        {
+            new("tool", "Noon") { ToolCallId = "call_1" }, new("assistant", "It is"),
+        }));
+    }
+
+    [Test]
+    public async Task GetResponseAsync_NeighboursOfOneRole_AreOneMessage()
+    {
+        ChatMessage[] messages = [new(ChatRole.User, "One"), new(ChatRole.User, "Two")];
+
+        await Client().GetResponseAsync(messages);
+
+        Assert.That(Llm.Requests.Single().Text, Does.Contain(
+            """[{"role":"user","content":[{"type":"text","text":"One"},{"type":"text","text":"Two"}]}]"""));
+    }
+
+    [Test]
+    public async Task GetResponseAsync_ArgumentsWithHalfASurrogatePair_SendsValidJson()
+    {
+        await Client().GetResponseAsync(ToolPrompts.WithArguments("""{"a":"\\ud83d \ud83d"}"""));
+
+        Assert.That(Llm.Requests.Single().Messages[1].ToolCalls.Single().Arguments, Is.EqualTo("""{"a":"\\ud83d �"}"""));
+    }
+
+    [Test]
+    public void GetResponseAsync_ResultWithoutItsCall_IsRefused()
+    {
+        var client = Client();
+
+        Assert.That(async () => await client.GetResponseAsync(ToolPrompts.ResultAlone()),
+            Throws.InstanceOf<ProviderException>().With.Property(nameof(ProviderException.Error)).EqualTo(ProviderError.Rejected));
+        Assert.That(Llm.Refusals.Single(), Does.Contain("unexpected `tool_use_id` found in `tool_result` blocks: call_1"));
+    }
+
+    [Test]
+    public void GetResponseAsync_CallWithoutItsResult_IsRefused()
+    {
+        var client = Client();
+
+        Assert.That(async () => await client.GetResponseAsync(ToolPrompts.CallAlone()),
+            Throws.InstanceOf<ProviderException>().With.Property(nameof(ProviderException.Error)).EqualTo(ProviderError.Rejected));
+        Assert.That(Llm.Refusals.Single(), Does.Contain("`tool_use` ids were found without `tool_result` blocks immediately after: call_1"));
     }
 
     [TestCase(0d, "0")]

@@ -1,4 +1,6 @@
+using AiChat.Core.Models;
 using AiChat.Infrastructure.Providers;
+using AiChat.Tests.Support;
 using Microsoft.Extensions.AI;
 
 namespace AiChat.Tests.Infrastructure.Providers;
@@ -42,6 +44,61 @@ public sealed class OpenAiRequestTests : OpenAiTestBase
 
         Assert.That(Llm.Requests.Single().Text, Is.EqualTo(
             """{"model":"openai/gpt-oss-20b","messages":[{"role":"user","content":"Hello"}],"stream":true,"stream_options":{"include_usage":true}}"""));
+    }
+
+    [Test]
+    public async Task GetResponseAsync_CallsAndResults_SendsExactlyThis()
+    {
+        await Client().GetResponseAsync(ToolPrompts.TwoCalls());
+
+        Assert.That(Llm.Requests.Single().Text, Is.EqualTo(
+            """{"model":"openai/gpt-oss-20b","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"Rome or Bern?"},"""
+            + """{"role":"assistant","content":"I look it up.","tool_calls":["""
+            + """{"id":"call_1","type":"function","function":{"name":"get_weather","arguments":"{\"city\":\"Rome\",\"days\":[1,2.50]}"}},"""
+            + """{"id":"call_2","type":"function","function":{"name":"get_weather","arguments":"{}"}}]},"""
+            + """{"role":"tool","tool_call_id":"call_1","content":"{\"sun\":true}"},{"role":"tool","tool_call_id":"call_2","content":""},"""
+            + """{"role":"system","content":"Be kind."},{"role":"user","content":"So?"}]}"""));
+        Assert.That(Llm.Refusals, Is.Empty);
+    }
+
+    [Test]
+    public async Task GetResponseAsync_CallWithoutText_SendsNullForTheText()
+    {
+        await Client().GetResponseAsync(ToolPrompts.EndingWithResult());
+
+        Assert.That(Llm.Requests.Single().Text, Is.EqualTo(
+            """{"model":"openai/gpt-oss-20b","messages":[{"role":"user","content":"Time?"},"""
+            + """{"role":"assistant","content":null,"tool_calls":[{"id":"call_1","type":"function","function":{"name":"clock","arguments":"{}"}}]},"""
+            + """{"role":"tool","tool_call_id":"call_1","content":"Noon"}]}"""));
+        Assert.That(Llm.Refusals, Is.Empty);
+    }
+
+    [Test]
+    public async Task GetResponseAsync_ArgumentsWithHalfASurrogatePair_SendsValidJson()
+    {
+        await Client().GetResponseAsync(ToolPrompts.WithArguments("""{"a":"\\ud83d \ud83d \uD83D\uDE00"}"""));
+
+        Assert.That(Llm.Requests.Single().Messages[1].ToolCalls.Single().Arguments, Is.EqualTo("""{"a":"\\ud83d \ufffd \uD83D\uDE00"}"""));
+    }
+
+    [Test]
+    public void GetResponseAsync_ResultWithoutItsCall_IsRefused()
+    {
+        var client = Client();
+
+        Assert.That(async () => await client.GetResponseAsync(ToolPrompts.ResultAlone()),
+            Throws.InstanceOf<ProviderException>().With.Property(nameof(ProviderException.Error)).EqualTo(ProviderError.Rejected));
+        Assert.That(Llm.Refusals.Single(), Does.Contain("must be a response to a preceeding message"));
+    }
+
+    [Test]
+    public void GetResponseAsync_CallWithoutItsResult_IsRefused()
+    {
+        var client = Client();
+
+        Assert.That(async () => await client.GetResponseAsync(ToolPrompts.CallAlone()),
+            Throws.InstanceOf<ProviderException>().With.Property(nameof(ProviderException.Error)).EqualTo(ProviderError.Rejected));
+        Assert.That(Llm.Refusals.Single(), Does.Contain("did not have response messages: call_1"));
     }
 
     [TestCase(0d, "0")]
