@@ -180,7 +180,7 @@ internal sealed class MeasuredCall : IDisposable
             span.SetTag("gen_ai.output.messages", ToJson([new ChatMessage(ChatRole.Assistant, reply.ToString())], finishReason));
     }
 
-    /// <summary>The conventions' form of messages. Of their contents the texts.</summary>
+    /// <summary>The conventions' form of messages. Of their contents the texts, the calls of tools and their results.</summary>
     private static string ToJson(IEnumerable<ChatMessage> messages, ChatFinishReason? reason = null)
     {
         var buffer = new ArrayBufferWriter<byte>();
@@ -191,10 +191,7 @@ internal sealed class MeasuredCall : IDisposable
             json.WriteStartObject();
             json.WriteString("role", message.Role.Value);
             json.WriteStartArray("parts");
-            json.WriteStartObject();
-            json.WriteString("type", "text");
-            json.WriteString("content", message.Text);
-            json.WriteEndObject();
+            WriteParts(json, message);
             json.WriteEndArray();
             if (reason is { } finished)
                 json.WriteString("finish_reason", finished.Value);
@@ -204,5 +201,41 @@ internal sealed class MeasuredCall : IDisposable
         json.WriteEndArray();
         json.Flush();
         return Encoding.UTF8.GetString(buffer.WrittenSpan);
+    }
+
+    private static void WriteParts(Utf8JsonWriter json, ChatMessage message)
+    {
+        var toolContents = message.Contents.Where(c => c is FunctionCallContent or FunctionResultContent).ToList();
+        if (toolContents.Count == 0 || message.Text.Length > 0)
+        {
+            json.WriteStartObject();
+            json.WriteString("type", "text");
+            json.WriteString("content", message.Text);
+            json.WriteEndObject();
+        }
+
+        foreach (var content in toolContents)
+            WriteToolPart(json, content);
+    }
+
+    private static void WriteToolPart(Utf8JsonWriter json, AIContent content)
+    {
+        json.WriteStartObject();
+        if (content is FunctionCallContent call)
+        {
+            json.WriteString("type", "tool_call");
+            json.WriteString("id", call.CallId);
+            json.WriteString("name", call.Name);
+            json.WritePropertyName("arguments");
+            json.WriteRawValue(call.GetArgumentsJson());
+        }
+        else if (content is FunctionResultContent result)
+        {
+            json.WriteString("type", "tool_call_response");
+            json.WriteString("id", result.CallId);
+            json.WriteString("response", result.GetResultText());
+        }
+
+        json.WriteEndObject();
     }
 }

@@ -1,4 +1,5 @@
 using AiChat.Core.Models;
+using AiChat.Tests.Support;
 using Microsoft.Extensions.AI;
 
 namespace AiChat.Tests.Core.Models;
@@ -20,6 +21,20 @@ public sealed class RoutingContinueTests : RoutingTestBase
         {
             ("a", AttemptOutcome.Incomplete, (ProviderError?)ProviderError.InvalidResponse), ("b", AttemptOutcome.Completed, null),
         }));
+    }
+
+    [Test]
+    public async Task Stream_BreaksOffBehindAToolsResult_NextOneGetsTheCallTheResultAndTheBeginning()
+    {
+        var prompt = ToolPrompts.EndingWithResult();
+        A.Then("It is", Failure(ProviderError.InvalidResponse));
+        B.Then("It is", " noon");
+
+        var shown = await ReadAsync(ThreeCandidates(), Routed(continueOnBreak: true), prompt);
+
+        Assert.That((shown.TextWithSeams, shown.Failure), Is.EqualTo(("It is[2] noon", (ProviderException?)null)));
+        Assert.That(B.Calls.Single().Messages.SkipLast(1), Is.EqualTo(prompt));
+        Assert.That((B.Calls.Single().Messages[^1].Role, B.Calls.Single().Messages[^1].Text), Is.EqualTo((ChatRole.Assistant, "It is")));
     }
 
     [Test]

@@ -121,6 +121,21 @@ public sealed class TelemetryChatClientTests
     }
 
     [Test]
+    public async Task Stream_ContentsWithCallsAndResults_AreTheConventionsParts()
+    {
+        await NewClient(Answer, includeContents: true).GetStreamingResponseAsync(ToolPrompts.TwoCalls()).ToListAsync();
+
+        Assert.That(spans.Single().GetTagItem("gen_ai.input.messages"), Is.EqualTo(
+            """[{"role":"system","parts":[{"type":"text","content":"Be brief."}]},{"role":"user","parts":[{"type":"text","content":"Rome or Bern?"}]},"""
+            + """{"role":"assistant","parts":[{"type":"text","content":"I look it up."},"""
+            + """{"type":"tool_call","id":"call_1","name":"get_weather","arguments":{"city":"Rome","days":[1,2.50]}},"""
+            + """{"type":"tool_call","id":"call_2","name":"get_weather","arguments":{}}]},"""
+            + """{"role":"tool","parts":[{"type":"tool_call_response","id":"call_1","response":"{\"sun\":true}"},"""
+            + """{"type":"tool_call_response","id":"call_2","response":""}]},"""
+            + """{"role":"system","parts":[{"type":"text","content":"Be kind."}]},{"role":"user","parts":[{"type":"text","content":"So?"}]}]"""));
+    }
+
+    [Test]
     public void Stream_ProviderFails_IsAnErrorNamedByItsCode()
     {
         var client = NewClient(_ => Fail(new ProviderException(Provider, ProviderError.RateLimited, "Vendor text about the cave")));
