@@ -37,7 +37,7 @@ internal sealed class FailureMapper(string provider, string model, ProviderOptio
         {
             ProviderError.Unauthorized => $" Correct {ProviderOptions.KeySetting(provider)}.",
             ProviderError.UnknownModel => $" Correct the model's id in Models, or Providers:{provider}:BaseUrl.",
-            ProviderError.InvalidResponse => $" Correct Providers:{provider}:BaseUrl.",
+            ProviderError.InvalidResponse when status < 400 => $" Correct Providers:{provider}:BaseUrl.",
             _ => "",
         };
         return new ProviderException(provider, error, $"{provider} answered {status} for {model}: {Quote(reported.Message)}{cure}")

@@ -15,6 +15,9 @@ internal static class ProviderFailure
     private static readonly string[] UnknownModelCodes = ["model_not_found", "model_decommissioned", "model_not_available"];
     private static readonly string[] UnknownModelWords = ["does not exist", "not found", "decommissioned", "not a valid model"];
 
+    /// <summary>Groq's word for a model that called a tool nobody had declared: the request was right, and another try may be, too.</summary>
+    private const string UndeclaredCallCode = "tool_use_failed";
+
     private static readonly string[] TooLongCodes = ["context_length_exceeded", "exceed_context_size_error"];
     private static readonly string[] TooLongWords =
     [
@@ -63,6 +66,8 @@ internal static class ProviderFailure
             return ProviderError.UnknownModel;
         if (status == 403)
             return ProviderError.Unauthorized;
+        if (error.Code == UndeclaredCallCode)
+            return ProviderError.InvalidResponse;
         if (TooLongCodes.Contains(error.Code) || Says(error, TooLongWords))
             return ProviderError.PromptTooLong;
         return status == 400 && Says(error, ["model"]) && Says(error, UnknownModelWords) ? ProviderError.UnknownModel : ProviderError.Rejected;

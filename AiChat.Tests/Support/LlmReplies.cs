@@ -117,6 +117,12 @@ public static class LlmReplies
     /// <summary>An answer whose text is null.</summary>
     public static LlmReply NullContent() => Json("""{"choices":[{"index":0,"message":{"role":"assistant","content":null},"finish_reason":"stop"}]}""");
 
+    /// <summary>An answer that is a call of a tool, without text.</summary>
+    public static LlmReply ToolCalls() => Json("""
+        {"choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[
+        {"id":"call_1","type":"function","function":{"name":"clock","arguments":"{}"}}]},"finish_reason":"tool_calls"}]}
+        """);
+
     /// <summary>An answer without choices.</summary>
     public static LlmReply NoChoices() => Json("""{"object":"chat.completion","choices":[]}""");
 

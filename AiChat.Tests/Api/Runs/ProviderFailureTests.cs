@@ -23,6 +23,9 @@ public sealed class ProviderFailureTests : ApiTestBase
         yield return Case("HangUp", LlmReplies.HangUp(), 502, "provider_invalid_response", "broke off");
         yield return Case("Empty", LlmReplies.Empty(), 502, "provider_invalid_response", "no text");
         yield return Case("NullContent", LlmReplies.NullContent(), 502, "provider_invalid_response", "no text");
+        yield return Case("ToolCalls", LlmReplies.ToolCalls(), 502, "provider_invalid_response", "no text");
+        yield return Case("UndeclaredTool", LlmReplies.Body(400, $$$"""{"error":{"message":"{{{VendorText}}}","code":"tool_use_failed"}}""", "application/json"),
+            502, "provider_invalid_response", "InvalidResponse");
         yield return Case("NoChoices", LlmReplies.NoChoices(), 502, "provider_invalid_response", "cannot be used");
         yield return Case("Garbage", LlmReplies.Garbage(), 502, "provider_invalid_response", "cannot be read");
         yield return Case("ReportedError", LlmReplies.Json($$$"""{"error":{"message":"{{{VendorText}}}"}}"""), 502, "provider_invalid_response", "reported an error");

@@ -40,6 +40,20 @@ public sealed class AnthropicStreamTests : AnthropicTestBase
         """;
 
     [Test]
+    public async Task GetStreamingResponseAsync_ModelCallsATool_EndsWithoutText()
+    {
+        Llm.Enqueue(LlmReplies.RawStream(Event("""{"type":"message_start","message":{"content":[],"usage":{"input_tokens":9,"output_tokens":1}}}""")
+            + Event("""{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"toolu_1","name":"clock","input":{"text":"no"}}}""")
+            + Event("""{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{\"text\":\"no\"}"}}""")
+            + Event("""{"type":"message_delta","delta":{"stop_reason":"tool_use"},"usage":{"output_tokens":5}}""")
+            + Event("""{"type":"message_stop"}""")));
+
+        var response = (await ReadAllAsync(Client())).ToChatResponse();
+
+        Assert.That((response.Text, response.FinishReason), Is.EqualTo(("", ChatFinishReason.ToolCalls)));
+    }
+
+    [Test]
     public async Task GetStreamingResponseAsync_WholeStream_GivesEveryPieceUsageAndTheEnd()
     {
         Llm.Enqueue(LlmReplies.RawStream(Recorded));

@@ -101,6 +101,7 @@ public sealed class OpenAiResponseTests : OpenAiTestBase
     [TestCase(400, null, "the request exceeds the available context size", ProviderError.PromptTooLong)]
     [TestCase(422, null, "Please reduce the length of the messages.", ProviderError.PromptTooLong)]
     [TestCase(400, null, "prompt is too long: 210000 tokens > 200000 maximum", ProviderError.PromptTooLong)]
+    [TestCase(400, "tool_use_failed", "Tool choice is none, but model called a tool", ProviderError.InvalidResponse)]
     [TestCase(401, "model_not_found", "Words.", ProviderError.Unauthorized)]
     [TestCase(429, "context_length_exceeded", "Words.", ProviderError.RateLimited)]
     public async Task GetResponseAsync_WordsOfTheError_AreUnderstood(int status, string? code, string message, ProviderError expected)
@@ -110,6 +111,16 @@ public sealed class OpenAiResponseTests : OpenAiTestBase
         var failure = await FailAsync();
 
         Assert.That(failure.Error, Is.EqualTo(expected), failure.Message);
+    }
+
+    [Test]
+    public async Task GetResponseAsync_ModelCalledATool_DoesNotBlameTheSettings()
+    {
+        Llm.Enqueue(LlmReplies.Body(400, """{"error":{"message":"Model called a tool.","code":"tool_use_failed"}}""", "application/json"));
+
+        var failure = await FailAsync();
+
+        Assert.That(failure.Message, Does.EndWith(": Model called a tool."));
     }
 
     [Test]

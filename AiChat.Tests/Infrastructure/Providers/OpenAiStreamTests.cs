@@ -28,6 +28,26 @@ public sealed class OpenAiStreamTests : OpenAiTestBase
     }
 
     [Test]
+    public async Task GetStreamingResponseAsync_ModelCallsATool_EndsWithoutText()
+    {
+        Llm.Enqueue(LlmReplies.RawStream("""
+            data: {"choices":[{"index":0,"delta":{"role":"assistant","content":null,"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"clock","arguments":""}}]},"finish_reason":null}]}
+
+            data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]},"finish_reason":null}]}
+
+            data: {"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}
+
+            data: [DONE]
+
+
+            """));
+
+        var response = (await ReadAllAsync(Client())).ToChatResponse();
+
+        Assert.That((response.Text, response.FinishReason), Is.EqualTo(("", ChatFinishReason.ToolCalls)));
+    }
+
+    [Test]
     public async Task GetStreamingResponseAsync_ManyRequests_ReuseOneConnection()
     {
         var client = Client();
