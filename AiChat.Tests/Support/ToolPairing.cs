@@ -1,10 +1,13 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 
 namespace AiChat.Tests.Support;
 
 /// <summary>The rules by which the real APIs refuse messages with calls of tools and results. Each answers with the first problem, null when there is none.</summary>
-internal static class ToolPairing
+internal static partial class ToolPairing
 {
+    private const int LongestIdOfOpenAi = 40;
+
     /// <summary>OpenAI's: the results of a message's calls, each once, are the messages right behind it.</summary>
     public static string? FindProblemOfOpenAi(JsonElement request)
     {
@@ -56,8 +59,12 @@ internal static class ToolPairing
         foreach (var call in calls)
         {
             var function = call.GetProperty("function");
-            if (message.Text("role") != "assistant" || call.Text("type") != "function" || function.Text("name") is not { Length: > 0 })
+            if (message.Text("role") != "assistant" || call.Text("type") != "function")
                 return "Invalid 'tool_calls'.";
+            if (!Name().IsMatch(function.Text("name")!))
+                return "Invalid 'tool_calls.function.name': string does not match pattern.";
+            if (call.Text("id") is not { Length: > 0 and <= LongestIdOfOpenAi })
+                return $"Invalid 'tool_calls.id': Expected a string with maximum length {LongestIdOfOpenAi}.";
             if (function.GetProperty("arguments").ValueKind != JsonValueKind.String)
                 return "Invalid type for 'tool_calls.function.arguments': expected a string.";
             open.Add(call.Text("id")!);
@@ -103,6 +110,10 @@ internal static class ToolPairing
             return "Requests which include `tool_use` or `tool_result` blocks must define tools.";
         foreach (var call in blocks.Where(b => b.Text("type") == "tool_use"))
         {
+            if (!Name().IsMatch(call.Text("name")!) || !declared.Contains(call.Text("name")!))
+                return "tool_use.name: String should match pattern, and be declared";
+            if (!Id().IsMatch(call.Text("id")!))
+                return "tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'";
             if (!ids.Add(call.Text("id")!))
                 return "`tool_use` ids must be unique";
             if (call.GetProperty("input").ValueKind != JsonValueKind.Object)
@@ -112,6 +123,12 @@ internal static class ToolPairing
 
         return null;
     }
+
+    [GeneratedRegex(@"\A[a-zA-Z0-9_-]{1,64}\z")]
+    private static partial Regex Name();
+
+    [GeneratedRegex(@"\A[a-zA-Z0-9_-]+\z")]
+    private static partial Regex Id();
 
     private static List<JsonElement> Items(JsonElement value, string name) =>
         value.TryGetProperty(name, out var items) && items.ValueKind == JsonValueKind.Array ? [.. items.EnumerateArray()] : [];

@@ -31,7 +31,9 @@ public sealed class ToolPairingTests
     [TestCase("did not have response messages: 2", User, Calls, First, User, Second)]
     [TestCase("expected a string, got null", """{"role":"user","content":null}""")]
     [TestCase("'tool_calls.function.arguments'", """{"role":"assistant","content":null,"tool_calls":[{"id":"1","type":"function","function":{"name":"a","arguments":{}}}]}""")]
-    [TestCase("Invalid 'tool_calls'", """{"role":"assistant","content":null,"tool_calls":[{"id":"1","type":"function","function":{"name":"","arguments":"{}"}}]}""")]
+    [TestCase("Invalid 'tool_calls'", """{"role":"user","content":null,"tool_calls":[{"id":"1","type":"function","function":{"name":"a","arguments":"{}"}}]}""")]
+    [TestCase("'tool_calls.function.name'", """{"role":"assistant","content":null,"tool_calls":[{"id":"1","type":"function","function":{"name":"a b","arguments":"{}"}}]}""")]
+    [TestCase("maximum length 40", """{"role":"assistant","content":null,"tool_calls":[{"id":"12345678901234567890123456789012345678901","type":"function","function":{"name":"a","arguments":"{}"}}]}""")]
     public void FindProblemOfOpenAi_NotPaired_TellsIt(string problem, params string[] messages)
     {
         Assert.That(ToolPairing.FindProblemOfOpenAi(Request(messages)), Does.Contain(problem));
@@ -54,6 +56,8 @@ public sealed class ToolPairingTests
     [TestCase("non-whitespace", """{"role":"user","content":[{"type":"text","text":" "}]}""")]
     [TestCase("Unexpected role", User, First)]
     [TestCase("cannot have such blocks", $$"""{"role":"assistant","content":[{{Results}}]}""")]
+    [TestCase("tool_use.name", """{"role":"assistant","content":[{"type":"tool_use","id":"1","name":"c","input":{}}]}""")]
+    [TestCase("tool_use.id", """{"role":"assistant","content":[{"type":"tool_use","id":"1.2","name":"a","input":{}}]}""")]
     [TestCase("valid dictionary", """{"role":"assistant","content":[{"type":"tool_use","id":"1","name":"a","input":"{}"}]}""")]
     public void FindProblemOfAnthropic_NotPaired_TellsIt(string problem, params string[] messages)
     {

@@ -50,7 +50,7 @@ public sealed class AnthropicRequestTests : AnthropicTestBase
     [Test]
     public async Task GetResponseAsync_CallsAndResults_SendsExactlyThis()
     {
-        await Client().GetResponseAsync(ToolPrompts.TwoCalls());
+        await Client().GetResponseAsync(ToolPrompts.TwoCalls(), new ChatOptions { Temperature = 0.5f });
 
         Assert.That(Llm.Requests.Single().Text, Is.EqualTo(
             """{"model":"claude-haiku-4-5","max_tokens":4096,"messages":[{"role":"user","content":"Rome or Bern?"},"""
@@ -60,7 +60,7 @@ public sealed class AnthropicRequestTests : AnthropicTestBase
             + """{"role":"user","content":[{"type":"tool_result","tool_use_id":"call_1","content":"{\"sun\":true}"},"""
             + """{"type":"tool_result","tool_use_id":"call_2"},{"type":"text","text":"So?"}]}],"""
             + "\"system\":\"Be brief.\\n\\nBe kind.\","
-            + """ "tools":[{"name":"get_weather","input_schema":{"type":"object"}}],"tool_choice":{"type":"none"}}""".TrimStart()));
+            + """ "tools":[{"name":"get_weather","input_schema":{"type":"object"}}],"tool_choice":{"type":"none"},"temperature":0.5}""".TrimStart()));
         Assert.That(Llm.Refusals, Is.Empty);
     }
 
