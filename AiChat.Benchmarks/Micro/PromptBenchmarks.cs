@@ -20,6 +20,7 @@ public class PromptBenchmarks
         ChatId = "chat",
         Message = Text,
         Sequence = HistoryMessages + 1,
+        ReplySequence = HistoryMessages + 2,
         SystemPrompt = Text,
         BudgetTokens = 100_000,
     };

@@ -16,9 +16,9 @@ public interface IMessageRepository
     Task<MessagePage?> GetPageAsync(string userId, string chatId, MessageRange range, int limit, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Messages of the user and the model that have content, from just before <paramref name="beforeSequence"/> backwards; replies that were
-    /// cancelled or broken off are among them. Rows are read as they are asked for: whoever stops early has not paid for the rest. Enumerate
-    /// at once and to an end, a connection is held meanwhile.
+    /// Messages that have content or tool calls, and all results of tools, from just before <paramref name="beforeSequence"/> backwards;
+    /// replies that were cancelled or broken off are among them. Rows are read as they are asked for: whoever stops early has not paid for
+    /// the rest. Enumerate at once and to an end, a connection is held meanwhile.
     /// </summary>
     IAsyncEnumerable<HistoryMessage> ReadBackwardsAsync(string userId, string chatId, int beforeSequence, CancellationToken cancellationToken);
 }

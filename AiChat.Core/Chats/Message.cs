@@ -45,7 +45,7 @@ public sealed record Message
 
     public required string Content { get; init; }
 
-    /// <summary>Tool calls of an assistant's message as JSON text; null when there are none.</summary>
+    /// <summary>Calls of tools, or on a tool's message the call it answers, as JSON text in any shape; null when there are none.</summary>
     public string? ToolCalls { get; init; }
 
     public required MessageStatus Status { get; init; }
@@ -85,6 +85,9 @@ public sealed record HistoryMessage
     public required int Sequence { get; init; }
     public required MessageRole Role { get; init; }
     public required string Content { get; init; }
+
+    /// <inheritdoc cref="Message.ToolCalls"/>
+    public string? ToolCalls { get; init; }
 }
 
 /// <summary>A part of a chat's messages: those between two sequences, both exclusive.</summary>

@@ -1,14 +1,16 @@
 using AiChat.Core.Chats;
 using AiChat.Core.Errors;
 using AiChat.Core.Models;
+using AiChat.Core.WebSearch;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.Options;
 
 namespace AiChat.Core.Memory;
 
 /// <summary>
-/// Chooses what a model is sent: the system prompt, the newest earlier messages that fit a token budget, and last the message to answer.
-/// Messages go in whole or not at all, and the work depends on what goes in, never on how long the chat is.
+/// Chooses what a model is sent: the system prompt, the newest earlier messages that fit a token budget, and last the message to answer with
+/// what the web says about it and what tools have already found out. Messages go in whole or not at all, and the work depends on what goes
+/// in, never on how long the chat is.
 /// </summary>
 public sealed class ContextBuilder(IMessageRepository messages, IOptions<MemoryOptions> options)
 {
@@ -17,8 +19,6 @@ public sealed class ContextBuilder(IMessageRepository messages, IOptions<MemoryO
     /// not end a chat.
     /// </summary>
     public const string MissingReply = "(No reply was produced.)";
-
-    private static readonly int MissingReplyTokens = TokenEstimator.CountMessage(MissingReply);
 
     /// <summary>
     /// Tokens a prompt may have: the window of the first candidate that takes the message, or else of the one that takes most, less what
@@ -65,89 +65,80 @@ public sealed class ContextBuilder(IMessageRepository messages, IOptions<MemoryO
     /// <param name="message">The message to answer.</param>
     /// <param name="systemPrompt">The system prompt; null when there is none.</param>
     /// <param name="maxTokens">The longest answer asked for; null for the configured reserve.</param>
-    /// <param name="hasHistory">Whether the chat has earlier messages.</param>
-    public TokenUsage EstimateMost(ModelAlias alias, string message, string? systemPrompt, int? maxTokens, bool hasHistory)
+    /// <param name="hasHistory">Whether the chat has other messages that may go in.</param>
+    /// <param name="sourceTokens">Most tokens sources may add, with all that is written around them.</param>
+    public TokenUsage EstimateMost(
+        ModelAlias alias, string message, string? systemPrompt, int? maxTokens, bool hasHistory, int sourceTokens = 0)
     {
         var fixedTokens = CountFixed(message, systemPrompt);
-        var historyTokens = hasHistory ? Math.Min(options.Value.HistoryTokens, GetBudget(alias, message, systemPrompt, maxTokens) - fixedTokens) : 0;
+        var left = Math.Max(0, GetBudget(alias, message, systemPrompt, maxTokens) - fixedTokens);
+        var addedTokens = Math.Min(left, sourceTokens + (hasHistory ? options.Value.HistoryTokens : 0));
         return new TokenUsage(
-            fixedTokens + Math.Max(0, historyTokens), maxTokens ?? alias.MaxOutputTokens ?? options.Value.ReservedForAnswer, IsEstimated: true);
+            fixedTokens + addedTokens, maxTokens ?? alias.MaxOutputTokens ?? options.Value.ReservedForAnswer, IsEstimated: true);
+    }
+
+    /// <summary>How many tokens of excerpts may be asked for: half of what is left beside the message, and no more than the most.</summary>
+    /// <param name="alias">The models that may answer.</param>
+    /// <param name="message">The message to answer.</param>
+    /// <param name="systemPrompt">The system prompt; null when there is none.</param>
+    /// <param name="maxTokens">The longest answer asked for; null for the configured reserve.</param>
+    /// <param name="most">Never more than this.</param>
+    public int GetSourceBudget(ModelAlias alias, string message, string? systemPrompt, int? maxTokens, int most)
+    {
+        var left = GetBudget(alias, message, systemPrompt, maxTokens) - CountFixed(message, systemPrompt);
+        return Math.Clamp(left / 2, 0, Math.Max(0, most));
     }
 
     public async Task<Prompt> BuildAsync(PromptRequest request, CancellationToken cancellationToken)
     {
-        var systemTokens = request.SystemPrompt is null ? 0 : TokenEstimator.CountMessage(request.SystemPrompt);
         var fixedTokens = CountFixed(request.Message, request.SystemPrompt);
-        var left = Math.Min(options.Value.HistoryTokens, request.BudgetTokens - fixedTokens);
+        var sources = SourcePrompt.Create(request.Message, request.Sources, request.IsSearched, request.BudgetTokens - fixedTokens);
+        var left = Math.Min(options.Value.HistoryTokens, request.BudgetTokens - fixedTokens - sources.Tokens);
+        var history = await ReadAsync(request, left, cancellationToken);
 
-        var history = await ReadNewestAsync(request, left, cancellationToken);
-        var prompt = new List<ChatMessage>((2 * history.Count) + 2);
+        var prompt = new List<ChatMessage>();
         if (request.SystemPrompt is not null)
             prompt.Add(new ChatMessage(ChatRole.System, request.SystemPrompt));
-        var historyTokens = AddHistory(prompt, history);
-        prompt.Add(new ChatMessage(ChatRole.User, request.Message));
+        if (sources.Instructions is not null)
+            prompt.Add(new ChatMessage(ChatRole.System, sources.Instructions));
+        prompt.AddRange(history.Earlier);
+        prompt.Add(new ChatMessage(ChatRole.User, sources.Question));
+        prompt.AddRange(history.Later);
 
-        var firstSequence = history.Count == 0 ? request.Sequence : history[^1].Sequence;
         return new Prompt(prompt, new Receipt
         {
             BudgetTokens = request.BudgetTokens,
-            PromptTokens = fixedTokens + historyTokens,
-            SystemTokens = systemTokens,
-            HistoryMessages = history.Count,
-            FirstSequence = firstSequence,
+            PromptTokens = fixedTokens + sources.Tokens + history.Tokens,
+            SystemTokens = request.SystemPrompt is null ? 0 : TokenEstimator.CountMessage(request.SystemPrompt),
+            SourceTokens = sources.Tokens,
+            HistoryMessages = history.StoredMessages,
+            FirstSequence = history.FirstSequence,
             LastSequence = request.Sequence,
-            DroppedMessages = firstSequence - 1,
-        });
+            DroppedMessages = history.FirstSequence - 1,
+        })
+        {
+            Sources = sources.Sources,
+        };
     }
 
     private static int CountFixed(string message, string? systemPrompt) =>
         TokenEstimator.CountMessage(message) + (systemPrompt is null ? 0 : TokenEstimator.CountMessage(systemPrompt));
 
-    /// <summary>The newest earlier messages that fit, newest first, ending with a user message.</summary>
-    private async Task<List<HistoryMessage>> ReadNewestAsync(PromptRequest request, int budget, CancellationToken cancellationToken)
+    private async Task<PromptHistory> ReadAsync(PromptRequest request, int budget, CancellationToken cancellationToken)
     {
-        var history = new List<HistoryMessage>();
-        if (budget <= 0 || request.Sequence <= 1)
+        var history = new PromptHistory(request.Sequence, budget);
+        var hasLater = request.ReplySequence > request.Sequence + 1;
+        if (budget <= 0 || (request.Sequence <= 1 && !hasLater))
             return history;
 
-        var newerRole = MessageRole.User;
-        await foreach (var message in messages.ReadBackwardsAsync(request.UserId, request.ChatId, request.Sequence, cancellationToken))
+        var before = hasLater ? request.ReplySequence : request.Sequence;
+        await foreach (var message in messages.ReadBackwardsAsync(request.UserId, request.ChatId, before, cancellationToken))
         {
-            // Broken off behind a line break: it says nothing, and some models refuse it.
-            if (message.Role != MessageRole.User && string.IsNullOrWhiteSpace(message.Content))
-                continue;
-            var isReplyMissing = message.Role == MessageRole.User && newerRole == MessageRole.User;
-            budget -= TokenEstimator.CountMessage(message.Content) + (isReplyMissing ? MissingReplyTokens : 0);
-            if (budget < 0)
+            if (!history.Add(message))
                 break;
-            history.Add(message);
-            newerRole = message.Role;
         }
 
-        // A prompt starts with a user message: a reply whose question did not fit stays out with it.
-        while (history.Count > 0 && history[^1].Role != MessageRole.User)
-            history.RemoveAt(history.Count - 1);
+        history.Complete();
         return history;
-    }
-
-    /// <summary>Appends the history oldest first and returns its tokens.</summary>
-    private static int AddHistory(List<ChatMessage> prompt, List<HistoryMessage> history)
-    {
-        var tokens = 0;
-        for (var i = history.Count - 1; i >= 0; i--)
-        {
-            var message = history[i];
-            var isUser = message.Role == MessageRole.User;
-            prompt.Add(new ChatMessage(isUser ? ChatRole.User : ChatRole.Assistant, message.Content));
-            tokens += TokenEstimator.CountMessage(message.Content);
-
-            var newerRole = i == 0 ? MessageRole.User : history[i - 1].Role;
-            if (!isUser || newerRole != MessageRole.User)
-                continue;
-            prompt.Add(new ChatMessage(ChatRole.Assistant, MissingReply));
-            tokens += MissingReplyTokens;
-        }
-
-        return tokens;
     }
 }

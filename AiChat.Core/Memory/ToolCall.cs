@@ -13,5 +13,5 @@ internal sealed record ToolCall
     public string? Name { get; init; }
 
     /// <summary>By name; values are <see cref="System.Text.Json.JsonElement"/>.</summary>
-    public IReadOnlyDictionary<string, object?> Arguments { get; init; } = new Dictionary<string, object?>();
+    public IDictionary<string, object?> Arguments { get; init; } = new Dictionary<string, object?>();
 }

@@ -136,6 +136,7 @@ public sealed partial class RunGenerator(
         ChatId = run.Run.ChatId,
         Message = run.Run.Message,
         Sequence = run.Place.UserSequence,
+        ReplySequence = run.Place.AssistantSequence,
         SystemPrompt = run.SystemPrompt,
         BudgetTokens = context.GetBudget(run.Alias, run.Run.Message, run.SystemPrompt, run.Run.MaxTokens) - CountPrefix(prefix),
     };

@@ -148,12 +148,12 @@ public sealed class MessageRepository(SqliteDatabase database) : IMessageReposit
         reader.Connection.ExecuteScalarAsync<int?>(
             Statement.Of(CountSql, new { ChatId = chatId, UserId = userId }, cancellationToken));
 
-    /// <summary>With replies that were broken off: they are what the user has seen.</summary>
+    /// <summary>With replies that were broken off: they are what the user has seen. And with empty results of tools: a call had them.</summary>
     private const string HistorySql = """
-        select sequence, role, content
+        select sequence, role, content, tool_calls
         from messages
-        where chat_id = @ChatId and sequence < @Before and role in ('user', 'assistant')
-          and status in ('completed', 'cancelled', 'incomplete') and content <> ''
+        where chat_id = @ChatId and sequence < @Before
+          and status in ('completed', 'cancelled', 'incomplete') and (content <> '' or tool_calls is not null or role = 'tool')
           and exists (select 1 from chats where id = @ChatId and user_id = @UserId)
         order by sequence desc
         """;
@@ -172,6 +172,7 @@ public sealed class MessageRepository(SqliteDatabase database) : IMessageReposit
                 Sequence = rows.GetInt32(0),
                 Role = StoredNames.ToRole(rows.GetString(1)),
                 Content = rows.GetString(2),
+                ToolCalls = rows.GetTextOrNull(3),
             };
         }
     }

@@ -3,7 +3,6 @@ using AiChat.Core.Runs;
 using AiChat.Tests.Infrastructure.Persistence;
 using FsCheck;
 using FsCheck.Fluent;
-using Microsoft.Extensions.AI;
 using Microsoft.Extensions.Options;
 
 namespace AiChat.Tests.Core.Memory;
@@ -13,6 +12,9 @@ public sealed class NeverPoisonedTests() : RepositoryTestBase(Engine.Sqlite)
 {
     private const string Newest = "The newest message?";
     private const string ErrorText = "Something went wrong.";
+    private const string SystemPrompt = "Be kind.";
+
+    private static readonly int FixedTokens = TokenEstimator.CountMessage(Newest) + TokenEstimator.CountMessage(SystemPrompt);
 
     /// <summary>What may have become of a message.</summary>
     public enum Turn
@@ -52,22 +54,55 @@ public sealed class NeverPoisonedTests() : RepositoryTestBase(Engine.Sqlite)
 
             var prompt = await BuildAsync(chatId, history.Budget);
 
-            AssertTakenByEveryModel(prompt.Messages);
+            PromptRules.AssertTakenByEveryModel(prompt.Messages, Newest);
+            PromptRules.AssertNothingContains(prompt.Messages, ErrorText);
         }));
     }
 
-    private static void AssertTakenByEveryModel(IReadOnlyList<ChatMessage> prompt)
+    /// <summary>Clients store what they like, between what runs write.</summary>
+    [Test]
+    public void BuildAsync_AnyStoredMessages_GivesAPromptThatEveryModelTakes()
     {
-        Assert.Multiple(() =>
+        var messages = Gen.ArrayOf(StoredMessages());
+        var histories = messages.SelectMany(m => Gen.Choose(0, 3).Zip(Gen.Choose(0, 600)).Select(more => (Stored: m, More: more.Item1, Budget: more.Item2)));
+        var shrunk = Arb.From(histories, h => ArbMap.Default.ArbFor<bool[]>().Shrinker(new bool[h.Stored.Length])
+            .Select(fewer => h with { Stored = h.Stored[..fewer.Length] }));
+
+        Check.One(Config.QuickThrowOnFailure.WithMaxTest(300).WithEndSize(30), Prop.ForAll(shrunk, async history =>
         {
-            Assert.That(prompt[0].Role, Is.EqualTo(ChatRole.System));
-            Assert.That(prompt.Skip(1).Where((m, i) => m.Role != (i % 2 == 0 ? ChatRole.User : ChatRole.Assistant)), Is.Empty, "roles that do not alternate");
-            Assert.That((prompt[^1].Role, prompt[^1].Text), Is.EqualTo((ChatRole.User, Newest)));
-            Assert.That(prompt.Where(m => string.IsNullOrWhiteSpace(m.Text)), Is.Empty, "messages without text");
-            Assert.That(prompt.SelectMany(m => m.Contents), Is.All.InstanceOf<TextContent>());
-            Assert.That(prompt.Where(m => m.Text.Contains(ErrorText, StringComparison.Ordinal)), Is.Empty, "errors as replies");
-        });
+            var chatId = Guid.NewGuid().ToString();
+            await CreateChatAsync(chatId);
+            await Task.WhenAll(history.Stored.Select((message, i) => StoreAsync(chatId, i + 1, message)));
+            var sequence = Math.Max(1, history.Stored.Length - history.More);
+
+            var prompt = await BuildAsync(chatId, history.Budget, sequence, replySequence: history.Stored.Length + 1);
+
+            PromptRules.AssertTakenByEveryModel(prompt.Messages, Newest);
+            Assert.That(prompt.Messages.Sum(TokenEstimator.CountMessage), Is.EqualTo(prompt.Receipt.PromptTokens));
+            Assert.That(prompt.Receipt.PromptTokens, Is.LessThanOrEqualTo(history.Budget + FixedTokens));
+        }));
     }
+
+    private static Gen<Stored> StoredMessages()
+    {
+        var roles = Gen.Elements("user", "user", "assistant", "assistant", "assistant", "tool", "tool", "system");
+        var contents = Gen.Elements("", " \n", "Yes.", "What is the weather?", "{\"sun\":true}", "漢字 😀");
+        var calls = Gen.Elements<string?>(
+            null, "null", "7", "{", "[]", "{}", "\"a\"", "\"call_3_1\"", """[{"id":"a","name":"one"}]""", """[{"id":"a","name":"one"},{"id":"b","name":"two"}]""",
+            """[{"id":"a","name":"one"},{"id":"a","name":"one"}]""", """{"tool_calls":[{"id":"b","type":"function","function":{"name":"t w o","arguments":"{}"}}]}""",
+            """{"tool_call_id":"a"}""", """{"id":"b"}""", """{"name":"one","arguments":"not JSON"}""", """{"tool":"tool","args":{"x":["\ud800"]}}""",
+            """[{"id":"not an id","name":"three","input":{"x":[1,{"y":null}]}}]""", """{"id":"call_2_1","name":"one"}""", """["not an id"]""");
+        var statuses = Gen.Elements("completed", "completed", "completed", "completed", "cancelled", "incomplete", "failed", "in_progress");
+        return roles.SelectMany(role => contents.SelectMany(content => calls.SelectMany(call => statuses.Select(status => new Stored(role, content, call, status)))));
+    }
+
+    private const string StoreSql = """
+        insert into messages (chat_id, sequence, id, role, content, tool_calls, status, created_at, updated_at)
+        values (@ChatId, @Sequence, @ChatId || @Sequence, @Role, @Content, @ToolCalls, @Status, 1, 1)
+        """;
+
+    private Task StoreAsync(string chatId, int sequence, Stored message) => Database.ExecuteAsync(
+        StoreSql, new { ChatId = chatId, Sequence = sequence, message.Role, message.Content, message.ToolCalls, message.Status });
 
     private const string ToolTurnSql = """
         insert into messages (chat_id, sequence, id, role, content, tool_calls, status, model, created_at, updated_at)
@@ -125,9 +160,26 @@ public sealed class NeverPoisonedTests() : RepositoryTestBase(Engine.Sqlite)
     private async Task<Prompt> BuildAsync(string chatId, int historyTokens)
     {
         var sequence = (await Database.Chats.GetAsync(Anna, chatId, None))!.MessageCount + 1;
+        return await BuildAsync(chatId, historyTokens, sequence, sequence + 1);
+    }
+
+    private Task<Prompt> BuildAsync(string chatId, int historyTokens, int sequence, int replySequence)
+    {
         var context = new ContextBuilder(Database.Messages, Options.Create(new MemoryOptions { HistoryTokens = historyTokens }));
-        return await context.BuildAsync(
-            new PromptRequest { UserId = Anna, ChatId = chatId, Message = Newest, Sequence = sequence, SystemPrompt = "Be kind.", BudgetTokens = 100_000 },
+        return context.BuildAsync(
+            new PromptRequest
+            {
+                UserId = Anna,
+                ChatId = chatId,
+                Message = Newest,
+                Sequence = sequence,
+                ReplySequence = replySequence,
+                SystemPrompt = SystemPrompt,
+                BudgetTokens = 100_000,
+            },
             None);
     }
+
+    /// <summary>A message as clients may store it.</summary>
+    private sealed record Stored(string Role, string Content, string? ToolCalls, string Status);
 }

@@ -146,9 +146,8 @@ public sealed class MessageRepositoryTests(Engine engine) : RepositoryTestBase(e
     [TestCase("status = 'failed'")]
     [TestCase("status = 'in_progress'")]
     [TestCase("content = ''")]
-    [TestCase("role = 'system'")]
-    [TestCase("role = 'tool'")]
-    public async Task ReadBackwardsAsync_MessageThatIsNoWholeTurn_StaysOut(string change)
+    [TestCase("status = 'failed', tool_calls = '[]'")]
+    public async Task ReadBackwardsAsync_MessageThatSaysNothing_StaysOut(string change)
     {
         await AddTurnsAsync(2);
         await Database.ExecuteAsync($"update messages set {change} where sequence = 2");
@@ -156,6 +155,20 @@ public sealed class MessageRepositoryTests(Engine engine) : RepositoryTestBase(e
         var history = await ReadBackwardsAsync(before: 5);
 
         Assert.That(history.Select(m => m.Sequence), Is.EqualTo(new[] { 4, 3, 1 }));
+    }
+
+    [TestCase("role = 'system'", MessageRole.System, "Yes.", null)]
+    [TestCase("role = 'tool', tool_calls = '\"a\"'", MessageRole.Tool, "Yes.", "\"a\"")]
+    [TestCase("role = 'tool', content = ''", MessageRole.Tool, "", null)]
+    [TestCase("content = '', tool_calls = '[{}]'", MessageRole.Assistant, "", "[{}]")]
+    public async Task ReadBackwardsAsync_AnyRole_IsAmongThem(string change, MessageRole role, string content, string? toolCalls)
+    {
+        await AddTurnsAsync(2);
+        await Database.ExecuteAsync($"update messages set {change} where sequence = 2");
+
+        var history = await ReadBackwardsAsync(before: 5);
+
+        Assert.That(history[2], Is.EqualTo(new HistoryMessage { Sequence = 2, Role = role, Content = content, ToolCalls = toolCalls }));
     }
 
     [Test]

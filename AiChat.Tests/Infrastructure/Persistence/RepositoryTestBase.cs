@@ -81,6 +81,7 @@ public abstract class RepositoryTestBase(Engine engine)
             FirstSequence = 5,
             LastSequence = 6,
             DroppedMessages = 7,
+            SourceTokens = 8,
         },
     };
 

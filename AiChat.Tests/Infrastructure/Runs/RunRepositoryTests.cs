@@ -127,8 +127,8 @@ public sealed class RunRepositoryTests(Engine engine) : RepositoryTestBase(engin
             Assert.That((stored.FinishReason, stored.ErrorCode), Is.EqualTo(("stop", (string?)null)));
             Assert.That(JsonDocument.Parse(stored.Receipt!).RootElement.EnumerateObject().Select(p => (p.Name, p.Value.GetInt32())), Is.EqualTo(new[]
             {
-                ("budget_tokens", 1), ("prompt_tokens", 2), ("system_tokens", 3), ("history_messages", 4), ("first_sequence", 5), ("last_sequence", 6),
-                ("dropped_messages", 7),
+                ("budget_tokens", 1), ("prompt_tokens", 2), ("system_tokens", 3), ("source_tokens", 8), ("history_messages", 4), ("first_sequence", 5),
+                ("last_sequence", 6), ("dropped_messages", 7),
             }));
         });
     }

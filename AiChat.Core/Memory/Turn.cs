@@ -1,0 +1,136 @@
+using AiChat.Core.Chats;
+using Microsoft.Extensions.AI;
+
+namespace AiChat.Core.Memory;
+
+/// <summary>
+/// A user's message and what follows it up to the next one, in the form that every model takes: blank messages say nothing and are gone,
+/// texts of the assistant in a row are one message, and every call of a tool has its one result right behind it.
+/// </summary>
+internal sealed class Turn
+{
+    private readonly List<Piece> pieces = [];
+    private readonly ToolCallIds ids;
+
+    /// <param name="messages">Oldest first; only the first may be the user's.</param>
+    /// <param name="isWhole">False when older ones of the turn are missing: results without a call stay out then, theirs may be among them.</param>
+    /// <param name="ids">Those of the prompt.</param>
+    public Turn(IReadOnlyList<HistoryMessage> messages, bool isWhole, ToolCallIds ids)
+    {
+        this.ids = ids;
+        var pairing = new ToolPairing(messages);
+        foreach (var message in messages)
+        {
+            if (message.Role == MessageRole.Assistant)
+                AddAssistant(message.Content, message.Sequence, stored: 1, [.. pairing.GetAnswered(message)]);
+            else if (message.Role != MessageRole.Tool)
+                AddText(message);
+            else if (isWhole && pairing.GetOwn(message) is { } own)
+                AddAssistant("", message.Sequence, stored: 0, [(own, message)]);
+        }
+    }
+
+    public IEnumerable<ChatMessage> Messages => pieces.Select(p => p.Message);
+
+    public int Tokens { get; private set; }
+
+    /// <summary>How many stored messages are in it.</summary>
+    public int StoredMessages => pieces.Sum(p => p.Stored);
+
+    /// <summary>The sequence of the oldest of them; null when there is none.</summary>
+    public int? FirstSequence => pieces.Count == 0 ? null : pieces[0].Sequence;
+
+    /// <summary>Makes a user's message possible behind it: some models refuse one that follows another, or a tool's result.</summary>
+    public void CloseWithReply()
+    {
+        if (FindEnd() is { } end && pieces[end].Message.Role != ChatRole.Assistant)
+            Add(new Piece(new ChatMessage(ChatRole.Assistant, ContextBuilder.MissingReply), 0, pieces[end].Sequence));
+    }
+
+    /// <summary>Makes a reply possible behind it: a text of the assistant at the end would be continued by some models.</summary>
+    public void OpenForReply()
+    {
+        while (FindEnd() is { } end && pieces[end].Message.Role == ChatRole.Assistant)
+            RemoveAt(end);
+    }
+
+    /// <summary>Leaves the oldest out until the rest fits; calls go with their results.</summary>
+    public void ShrinkTo(int tokens)
+    {
+        while (Tokens > tokens)
+        {
+            RemoveAt(0);
+            while (pieces is [{ Message: var next }, ..] && next.Role == ChatRole.Tool)
+                RemoveAt(0);
+        }
+    }
+
+    private void AddText(HistoryMessage message)
+    {
+        if (!string.IsNullOrWhiteSpace(message.Content))
+            Add(new Piece(new ChatMessage(message.Role == MessageRole.User ? ChatRole.User : ChatRole.System, message.Content), 1, message.Sequence));
+    }
+
+    /// <param name="text">May be blank.</param>
+    /// <param name="sequence">That of the stored message.</param>
+    /// <param name="stored">0 when the call was not stored, only its result.</param>
+    /// <param name="answered">The calls and their results.</param>
+    private void AddAssistant(string text, int sequence, int stored, List<(ToolCall Call, HistoryMessage Result)> answered)
+    {
+        var isBlank = string.IsNullOrWhiteSpace(text);
+        if (isBlank && answered.Count == 0)
+            return;
+
+        var contents = new List<AIContent>();
+        var first = sequence;
+        // A text without calls: those would have their results behind them.
+        if (pieces is [.., var said] && said.Message.Role == ChatRole.Assistant)
+        {
+            RemoveAt(pieces.Count - 1);
+            contents.Add(new TextContent(isBlank ? said.Message.Text : $"{said.Message.Text}\n\n{text}"));
+            stored += said.Stored;
+            first = said.Sequence;
+        }
+        else if (!isBlank)
+        {
+            contents.Add(new TextContent(text));
+        }
+
+        var results = new List<Piece>();
+        foreach (var (call, result) in answered)
+        {
+            var id = ids.Take(call.Id, sequence, results.Count + 1);
+            contents.Add(new FunctionCallContent(id, call.Name!, call.Arguments));
+            results.Add(new Piece(new ChatMessage(ChatRole.Tool, [new FunctionResultContent(id, result.Content)]), 1, result.Sequence));
+        }
+
+        Add(new Piece(new ChatMessage(ChatRole.Assistant, contents), stored, first));
+        results.ForEach(Add);
+    }
+
+    private int? FindEnd()
+    {
+        var end = pieces.FindLastIndex(p => p.Message.Role != ChatRole.System);
+        return end < 0 ? null : end;
+    }
+
+    private void Add(Piece piece)
+    {
+        pieces.Add(piece);
+        Tokens += piece.Tokens;
+    }
+
+    private void RemoveAt(int index)
+    {
+        Tokens -= pieces[index].Tokens;
+        pieces.RemoveAt(index);
+    }
+
+    /// <param name="Message">As it is sent.</param>
+    /// <param name="Stored">How many stored messages it was made from; 0 for one that was not stored.</param>
+    /// <param name="Sequence">That of the first of them.</param>
+    private sealed record Piece(ChatMessage Message, int Stored, int Sequence)
+    {
+        public int Tokens { get; } = TokenEstimator.CountMessage(Message);
+    }
+}
