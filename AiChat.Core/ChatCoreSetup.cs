@@ -4,6 +4,7 @@ using AiChat.Core.Configuration;
 using AiChat.Core.Memory;
 using AiChat.Core.Models;
 using AiChat.Core.Runs;
+using AiChat.Core.Usage;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -39,6 +40,7 @@ public static class ChatCoreSetup
         services.AddSingleton<ContextBuilder>();
         services.AddSingleton<BudgetPolicy>();
         services.AddSingleton<ChatService>();
+        services.AddSingleton<SideCalls>();
         services.AddSingleton<TitleWriter>();
         services.AddSingleton<RunService>();
         services.AddSingleton<RunGenerator>();

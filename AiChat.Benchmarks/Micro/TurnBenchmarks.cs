@@ -3,6 +3,7 @@ using AiChat.Core.Chats;
 using AiChat.Core.Memory;
 using AiChat.Core.Models;
 using AiChat.Core.Runs;
+using AiChat.Core.Usage;
 using AiChat.Core.WebSearch;
 using AiChat.Infrastructure.Chats;
 using AiChat.Infrastructure.Idempotency;
@@ -45,9 +46,10 @@ public class TurnBenchmarks
         var budgets = new BudgetPolicy(Options.Create(new BudgetOptions()));
         var web = new WebSearchService([], null!, Options.Create(new WebSearchOptions()));
         var usage = new UsageRepository(database.Sqlite, budgets);
-        var titles = new TitleWriter(
-            chats, usage, registry, Options.Create(new TitleOptions()), TimeProvider.System, NullLogger<TitleWriter>.Instance);
-        executor = new RunExecutor(runs, generator, titles, options, new EndlessLifetime(), TimeProvider.System, NullLogger<RunExecutor>.Instance);
+        var lifetime = new EndlessLifetime();
+        var calls = new SideCalls(registry, usage, lifetime, TimeProvider.System, NullLogger<SideCalls>.Instance);
+        var titles = new TitleWriter(chats, calls, Options.Create(new TitleOptions()), NullLogger<TitleWriter>.Instance);
+        executor = new RunExecutor(runs, generator, titles, options, lifetime, TimeProvider.System, NullLogger<RunExecutor>.Instance);
         service = new RunService(
             chats, messages, runs, new IdempotencyRepository(database.Sqlite), registry, context, web, budgets, executor, options, TimeProvider.System);
     }

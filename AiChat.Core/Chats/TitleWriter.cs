@@ -1,5 +1,4 @@
 using System.Threading.Channels;
-using AiChat.Core.Errors;
 using AiChat.Core.Memory;
 using AiChat.Core.Models;
 using AiChat.Core.Runs;
@@ -16,15 +15,12 @@ namespace AiChat.Core.Chats;
 /// server ends gets no title.
 /// </summary>
 public sealed partial class TitleWriter(
-    IChatRepository chats, IUsageRepository usage, ModelRegistry models, IOptions<TitleOptions> options, TimeProvider time,
-    ILogger<TitleWriter> logger) : BackgroundService
+    IChatRepository chats, SideCalls calls, IOptions<TitleOptions> options, ILogger<TitleWriter> logger) : BackgroundService
 {
     /// <summary>Titles that are written at once.</summary>
     private const int Writers = 4;
 
     private const int LongestQueue = 256;
-
-    private static readonly TimeSpan StoreRetryDelay = TimeSpan.FromSeconds(1);
 
     /// <summary>The sequence of a chat's first reply.</summary>
     private const int FirstReply = 2;
@@ -89,32 +85,17 @@ public sealed partial class TitleWriter(
     /// <summary>Empty where no model can be asked, or none says anything.</summary>
     private async Task<string> AskAsync(TitleRequest request, CancellationToken stoppingToken)
     {
-        if (models.Find(options.Value.Model) is not { } alias || alias.Active.Provider == ModelRegistry.OfflineProvider)
-            return "";
-
-        var prompt = ToPrompt(request);
-        var attempts = new AttemptLog(first: 1);
-        using var timeout = new CancellationTokenSource(options.Value.Timeout, time);
-        using var stopped = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, stoppingToken);
-        try
+        var call = new SideCall
         {
-            var answer = await alias.Client.GetResponseAsync(prompt, ToChatOptions(prompt, attempts), stopped.Token);
-            return ChatTitle.FromAnswer(answer.Text);
-        }
-        catch (ProviderException failure)
-        {
-            LogNoAnswer(request.ChatId, failure.Provider, failure.Error, failure.Message);
-            return "";
-        }
-        catch (OperationCanceledException) when (!stoppingToken.IsCancellationRequested)
-        {
-            LogTimeout(request.ChatId, options.Value.Timeout);
-            return "";
-        }
-        finally
-        {
-            await StoreAsync(request, alias.Name, attempts, stoppingToken);
-        }
+            Purpose = AttemptPurpose.Title,
+            UserId = request.UserId,
+            ChatId = request.ChatId,
+            Alias = options.Value.Model,
+            Prompt = ToPrompt(request),
+            MaxOutputTokens = options.Value.MaxOutputTokens,
+            Timeout = options.Value.Timeout,
+        };
+        return ChatTitle.FromAnswer(await calls.AskAsync(call, stoppingToken));
     }
 
     private ChatMessage[] ToPrompt(TitleRequest request)
@@ -126,61 +107,11 @@ public sealed partial class TitleWriter(
         return [new ChatMessage(ChatRole.System, Instruction), new ChatMessage(ChatRole.User, UserLabel + message + AssistantLabel + reply)];
     }
 
-    private RoutedChatOptions ToChatOptions(ChatMessage[] prompt, AttemptLog attempts) => new()
-    {
-        Attempts = attempts,
-        PromptTokens = prompt.Sum(TokenEstimator.CountMessage),
-        MaxOutputTokens = options.Value.MaxOutputTokens,
-    };
-
-    private async Task StoreAsync(TitleRequest request, string alias, AttemptLog attempts, CancellationToken stoppingToken)
-    {
-        var id = Guid.CreateVersion7(time.GetUtcNow()).ToString();
-        foreach (var attempt in attempts.All)
-        {
-            var entry = new LedgerEntry
-            {
-                RunId = id,
-                Purpose = AttemptPurpose.Title,
-                ChatId = request.ChatId,
-                UserId = request.UserId,
-                Alias = alias,
-                Attempt = attempt,
-            };
-            await StoreAsync(entry, stoppingToken);
-        }
-    }
-
-    /// <summary>However long the database needs: it was paid for.</summary>
-    private async Task StoreAsync(LedgerEntry entry, CancellationToken stoppingToken)
-    {
-        while (true)
-        {
-            try
-            {
-                await usage.AddAsync(entry, CancellationToken.None);
-                return;
-            }
-            catch (UnavailableException) when (!stoppingToken.IsCancellationRequested)
-            {
-                await Task.Delay(StoreRetryDelay, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            }
-        }
-    }
-
     [LoggerMessage(Level = LogLevel.Warning, Message = "Chat {ChatId} gets no title: too many others wait for theirs")]
     private partial void LogDropped(string chatId);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Chat {ChatId} gets no title")]
     private partial void LogFailed(Exception failure, string chatId);
-
-    [LoggerMessage(Level = LogLevel.Information,
-        Message = "The title of chat {ChatId} is the beginning of its message: {Provider} gave none: {ProviderError}, {Reason}")]
-    private partial void LogNoAnswer(string chatId, string provider, ProviderError providerError, string reason);
-
-    [LoggerMessage(Level = LogLevel.Information,
-        Message = "The title of chat {ChatId} is the beginning of its message: the model took longer than Titles:Timeout, {Timeout}")]
-    private partial void LogTimeout(string chatId, TimeSpan timeout);
 
     /// <summary>A chat that has its first reply.</summary>
     private sealed record TitleRequest(string UserId, string ChatId, string Message, string Reply);

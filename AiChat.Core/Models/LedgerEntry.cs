@@ -3,7 +3,7 @@ namespace AiChat.Core.Models;
 /// <summary>An attempt and whom it was made for. The ledger keeps it when its chat is gone.</summary>
 public sealed record LedgerEntry
 {
-    /// <summary>The run; for a title an id of its own.</summary>
+    /// <summary>The run; for anything else than a reply an id of its own.</summary>
     public required string RunId { get; init; }
     public required AttemptPurpose Purpose { get; init; }
     public required string ChatId { get; init; }
@@ -17,6 +17,10 @@ public sealed record LedgerEntry
 /// <summary>What a model was called for.</summary>
 public enum AttemptPurpose
 {
+    /// <summary>A run's reply.</summary>
     Reply,
+    /// <summary>The title of a chat.</summary>
     Title,
+    /// <summary>The query for a search of the web.</summary>
+    SearchQuery,
 }

@@ -83,6 +83,7 @@ internal static class StoredNames
     {
         AttemptPurpose.Reply => "reply",
         AttemptPurpose.Title => "title",
+        AttemptPurpose.SearchQuery => "search_query",
         _ => throw new ArgumentOutOfRangeException(nameof(purpose), purpose, "Unknown purpose."),
     };
 }

@@ -31,6 +31,7 @@ public sealed class TitleWriterTests
     private CapturedLog log = null!;
     private LoggerFactory loggers = null!;
     private TaskCompletionSource<(string ChatId, string Title)> titled = null!;
+    private StoppingLifetime lifetime = null!;
     private TitleWriter writer = null!;
 
     [SetUp]
@@ -48,6 +49,7 @@ public sealed class TitleWriterTests
         Answers("Title: \"A day in Rome.\"");
         log = new CapturedLog();
         loggers = new LoggerFactory([log]);
+        lifetime = new StoppingLifetime();
         writer = NewWriter("groq");
         await writer.StartAsync(CancellationToken.None);
     }
@@ -57,6 +59,7 @@ public sealed class TitleWriterTests
     {
         await writer.StopAsync(CancellationToken.None);
         writer.Dispose();
+        lifetime.Dispose();
         loggers.Dispose();
         log.Dispose();
         log.AssertNothingUnexpected();
@@ -318,6 +321,7 @@ public sealed class TitleWriterTests
             .Callback((LedgerEntry entry, CancellationToken _) => ledger.Enqueue(entry)).Returns(Task.CompletedTask);
         var registry = new ModelRegistry([provider.Object], Options.Create(models), Options.Create(new RoutingOptions { Retries = 0 }), new ChatTelemetry(includeContents: false), time,
             NullLogger<CandidateCircuit>.Instance);
-        return new TitleWriter(chats.Object, usage.Object, registry, Options.Create(settings), time, loggers.CreateLogger<TitleWriter>());
+        var calls = new SideCalls(registry, usage.Object, lifetime, time, loggers.CreateLogger<SideCalls>());
+        return new TitleWriter(chats.Object, calls, Options.Create(settings), loggers.CreateLogger<TitleWriter>());
     }
 }

@@ -86,8 +86,8 @@ public abstract class RunTestBase
         var context = new ContextBuilder(Messages.Object, Options.Create(new MemoryOptions()));
         var options = Options.Create(Settings);
         Generator = new RunGenerator(context, options, Time, loggers.CreateLogger<RunGenerator>());
-        var titles = new TitleWriter(
-            Chats.Object, Mock.Of<IUsageRepository>(), Registry, Options.Create(new TitleOptions { Enabled = false }), Time, loggers.CreateLogger<TitleWriter>());
+        var calls = new SideCalls(Registry, Mock.Of<IUsageRepository>(), Lifetime, Time, loggers.CreateLogger<SideCalls>());
+        var titles = new TitleWriter(Chats.Object, calls, Options.Create(new TitleOptions { Enabled = false }), loggers.CreateLogger<TitleWriter>());
         Executor = new RunExecutor(Runs.Object, Generator, titles, options, Lifetime, Time, loggers.CreateLogger<RunExecutor>());
         var budgets = new BudgetPolicy(Options.Create(new BudgetOptions()));
         var web = new WebSearchService([], Mock.Of<IPageReader>(), Options.Create(new WebSearchOptions()));
