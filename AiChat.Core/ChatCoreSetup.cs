@@ -5,6 +5,7 @@ using AiChat.Core.Memory;
 using AiChat.Core.Models;
 using AiChat.Core.Runs;
 using AiChat.Core.Usage;
+using AiChat.Core.WebSearch;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -25,6 +26,7 @@ public static class ChatCoreSetup
         services.AddOptions<ModelsOptions>().Configure<IConfiguration>((o, c) => o.Bind(c.GetSection(ModelsOptions.Section))).ValidateOnStart();
         services.AddOptions<RoutingOptions>().BindConfiguration(RoutingOptions.Section).ValidateOnStart();
         services.AddOptions<BudgetOptions>().Configure<IConfiguration>((o, c) => o.Bind(c.GetSection(BudgetOptions.Section))).ValidateOnStart();
+        services.AddOptions<WebSearchOptions>().Configure<IConfiguration>((o, c) => o.Bind(c)).ValidateOnStart();
         services.AddSingleton<IValidateOptions<RunOptions>, RunOptionsValidator>();
         services.AddSingleton<IValidateOptions<MemoryOptions>, MemoryOptionsValidator>();
         services.AddSingleton<IValidateOptions<TitleOptions>, TitleOptionsValidator>();
@@ -32,6 +34,8 @@ public static class ChatCoreSetup
         // As they are: validated ones would throw where they are wrong, and what is wrong with the budgets would not be reported.
         services.AddSingleton<IValidateOptions<BudgetOptions>>(
             provider => new BudgetOptionsValidator(() => provider.GetRequiredService<OptionsReader<ModelsOptions>>().Read().Aliases.Keys));
+        services.AddSingleton<IValidateOptions<WebSearchOptions>>(
+            provider => new WebSearchOptionsValidator(() => provider.GetRequiredService<OptionsReader<ModelsOptions>>().Read().Aliases.Keys));
         services.AddSingleton<IValidateOptions<RoutingOptions>, RoutingOptionsValidator>();
 
         services.TryAddSingleton(typeof(OptionsReader<>));

@@ -1,5 +1,6 @@
 using AiChat.Core.Models;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Options;
 
 namespace AiChat.Core.WebSearch;
 
@@ -38,6 +39,9 @@ public sealed class WebSearchOptions
     /// <summary>The alias that words the query where the chat has to be understood for it.</summary>
     public string QueryModel { get; set; } = ModelsOptions.DefaultAlias;
 
+    /// <summary>Longest time that model may take; then the query is the message itself.</summary>
+    public TimeSpan QueryTimeout { get; set; } = TimeSpan.FromSeconds(8);
+
     /// <summary>Most pages that are fetched for one reply, and so most sources.</summary>
     public int MaxPages { get; set; } = 5;
 
@@ -66,9 +70,117 @@ public sealed class WebSearchOptions
     public void Bind(IConfiguration root)
     {
         root.GetSection(Section).Bind(this);
+        Provider = ReadKey(Provider) ?? "";
+        SearxngUrl = ReadKey(SearxngUrl) ?? "";
         BraveApiKey = ReadKey(BraveApiKey) ?? ReadKey(root[BraveKeySetting]);
         TavilyApiKey = ReadKey(TavilyApiKey) ?? ReadKey(root[TavilyKeySetting]);
     }
 
     private static string? ReadKey(string? value) => string.IsNullOrWhiteSpace(value) ? null : value.Trim();
+}
+
+/// <param name="aliases">Names of the configured aliases.</param>
+public sealed class WebSearchOptionsValidator(Func<IEnumerable<string>> aliases) : IValidateOptions<WebSearchOptions>
+{
+    /// <summary>A passage has about so many.</summary>
+    private const int FewestTokens = 100;
+
+    /// <summary>No engine gives more results at once.</summary>
+    private const int MostPages = 20;
+
+    private const int FewestPageBytes = 1024;
+    private const int MostPageBytes = 64 * 1024 * 1024;
+    private const int MostRedirects = 20;
+
+    private static readonly TimeSpan LongestTimeout = TimeSpan.FromMinutes(5);
+
+    public ValidateOptionsResult Validate(string? name, WebSearchOptions options)
+    {
+        string[] problems = [.. CheckEngines(options), .. CheckQuery(options), .. CheckLimits(options), .. options.AllowedHosts.SelectMany(CheckHost)];
+        return problems.Length == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(problems);
+    }
+
+    private static IEnumerable<string> CheckEngines(WebSearchOptions options)
+    {
+        if (CheckProvider(options) is { } problem)
+            yield return problem;
+        if (options.SearxngUrl.Length > 0 && !IsAddress(options.SearxngUrl))
+            yield return WrongAddress(nameof(options.SearxngUrl), "http://localhost:8888");
+        if (!IsAddress(options.BraveUrl))
+            yield return WrongAddress(nameof(options.BraveUrl), "https://api.search.brave.com");
+        if (!IsAddress(options.TavilyUrl))
+            yield return WrongAddress(nameof(options.TavilyUrl), "https://api.tavily.com");
+        if (!IsKey(options.BraveApiKey))
+            yield return WrongKey(nameof(options.BraveApiKey), WebSearchOptions.BraveKeySetting);
+        if (!IsKey(options.TavilyApiKey))
+            yield return WrongKey(nameof(options.TavilyApiKey), WebSearchOptions.TavilyKeySetting);
+    }
+
+    private static string? CheckProvider(WebSearchOptions options) => options.Provider.ToLowerInvariant() switch
+    {
+        "" => null,
+        WebSearchOptions.Searxng => options.SearxngUrl.Length > 0
+            ? null
+            : "WebSearch:Provider is searxng, but WebSearch:SearxngUrl is empty: write the address of the server, such as http://localhost:8888.",
+        WebSearchOptions.Brave => options.BraveApiKey is not null ? null : MissingKey(options.Provider, WebSearchOptions.BraveKeySetting),
+        WebSearchOptions.Tavily => options.TavilyApiKey is not null ? null : MissingKey(options.Provider, WebSearchOptions.TavilyKeySetting),
+        _ => $"WebSearch:Provider is '{options.Provider}': write searxng, brave or tavily, or leave it empty for the first whose address or key is given.",
+    };
+
+    private IEnumerable<string> CheckQuery(WebSearchOptions options)
+    {
+        if (!aliases().Contains(options.QueryModel, StringComparer.OrdinalIgnoreCase))
+            yield return $"WebSearch:QueryModel is '{options.QueryModel}', which is not in Models: write one of its aliases, such as {ModelsOptions.DefaultAlias}.";
+    }
+
+    private static IEnumerable<string> CheckLimits(WebSearchOptions options)
+    {
+        if (options.MaxPages is < 1 or > MostPages)
+            yield return $"WebSearch:MaxPages is {options.MaxPages}: write a number of pages from 1 to {MostPages}.";
+        if (options.MaxTokens < FewestTokens)
+            yield return $"WebSearch:MaxTokens is {options.MaxTokens}: write a number of tokens, {FewestTokens} or more.";
+        if (options.MaxPageBytes is < FewestPageBytes or > MostPageBytes)
+            yield return $"WebSearch:MaxPageBytes is {options.MaxPageBytes}: write a number of bytes from {FewestPageBytes} to {MostPageBytes}.";
+        if (options.MaxRedirects is < 0 or > MostRedirects)
+            yield return $"WebSearch:MaxRedirects is {options.MaxRedirects}: write a number from 0 to {MostRedirects}.";
+
+        (string Name, TimeSpan Value)[] times =
+        [
+            (nameof(options.QueryTimeout), options.QueryTimeout),
+            (nameof(options.SearchTimeout), options.SearchTimeout),
+            (nameof(options.PagesTimeout), options.PagesTimeout),
+        ];
+        foreach (var (name, value) in times.Where(t => t.Value <= TimeSpan.Zero || t.Value > LongestTimeout))
+            yield return $"WebSearch:{name} is {value}: write a time above zero and up to five minutes, such as 00:00:08.";
+    }
+
+    private static IEnumerable<string> CheckHost(string host, int index)
+    {
+        if (!IsHost(host))
+            yield return $"WebSearch:AllowedHosts:{index} is '{host}': write a host or a host with its port, such as intranet.example:8080.";
+    }
+
+    /// <summary>A user name or password in it would not be sent, and a query would stand in the way of ours.</summary>
+    private static bool IsAddress(string url) =>
+        Uri.TryCreate(url, UriKind.Absolute, out var uri)
+        && (uri.Scheme == Uri.UriSchemeHttp || uri.Scheme == Uri.UriSchemeHttps)
+        && uri is { UserInfo: "", Query: "", Fragment: "" };
+
+    private static bool IsKey(string? key) => key is null || key.All(c => c is > ' ' and <= '~');
+
+    private static bool IsHost(string host) =>
+        host.Length > 0
+        && host.All(c => c > ' ' && !"/\\?#@".Contains(c, StringComparison.Ordinal))
+        && !host.EndsWith(':')
+        && Uri.TryCreate($"http://{host}", UriKind.Absolute, out var uri)
+        && uri.Port > 0;
+
+    private static string WrongAddress(string name, string example) =>
+        $"WebSearch:{name} is not an absolute http or https address, or has a user name or a query in it: write one such as {example}.";
+
+    private static string WrongKey(string name, string setting) =>
+        $"WebSearch:{name} (or {setting}) has spaces, line breaks or non-ASCII characters in it: copy the key again.";
+
+    private static string MissingKey(string provider, string setting) =>
+        $"WebSearch:Provider is {provider}, but its key is missing: set {setting}, or name another engine.";
 }

@@ -20,7 +20,7 @@ public sealed partial class AiChatProcess : IDisposable
 
     /// <summary>What the machine of whoever runs the tests may have set, and the server must not see.</summary>
     private static readonly string[] ForeignSettings =
-        ["DATABASE_URL", "GROQ_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "URLS", "ASPNETCORE_URLS", "ASPNETCORE_ENVIRONMENT", "ASPNETCORE_HTTP_PORTS", "DOTNET_URLS",
+        ["DATABASE_URL", "GROQ_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "BRAVE_API_KEY", "TAVILY_API_KEY", "URLS", "ASPNETCORE_URLS", "ASPNETCORE_ENVIRONMENT", "ASPNETCORE_HTTP_PORTS", "DOTNET_URLS",
             "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL"];
 
     private readonly Process process;
