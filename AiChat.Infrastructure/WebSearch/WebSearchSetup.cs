@@ -1,5 +1,6 @@
 using AiChat.Core.WebSearch;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 
 namespace AiChat.Infrastructure.WebSearch;
 
@@ -8,7 +9,11 @@ public static class WebSearchSetup
     /// <summary>The search engines, and what reads the pages they name.</summary>
     public static IServiceCollection AddWebSearch(this IServiceCollection services)
     {
+        services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton<WebSearchService>();
+        services.AddSingleton<IWebSearch, SearxngWebSearch>();
+        services.AddSingleton<IWebSearch, BraveWebSearch>();
+        services.AddSingleton<IWebSearch, TavilyWebSearch>();
         services.AddSingleton<IPageReader, NoPages>();
         return services;
     }
