@@ -15,7 +15,7 @@ namespace AiChat.Core;
 
 public static class ChatCoreSetup
 {
-    /// <summary>Chats, runs, memory and models. Needs the repositories and the providers from elsewhere.</summary>
+    /// <summary>Chats, runs, memory and models. Needs the repositories, the providers and what searches the web from elsewhere.</summary>
     public static IServiceCollection AddChatCore(this IServiceCollection services)
     {
         services.TryAddSingleton(TimeProvider.System);
@@ -46,6 +46,7 @@ public static class ChatCoreSetup
         services.AddSingleton<ChatService>();
         services.AddSingleton<SideCalls>();
         services.AddSingleton<TitleWriter>();
+        services.AddSingleton<WebSearchService>();
         services.AddSingleton<RunService>();
         services.AddSingleton<RunGenerator>();
         services.AddSingleton<RunExecutor>();

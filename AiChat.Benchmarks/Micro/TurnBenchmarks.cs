@@ -44,7 +44,7 @@ public class TurnBenchmarks
         var options = Options.Create(new RunOptions());
         var generator = new RunGenerator(context, options, TimeProvider.System, NullLogger<RunGenerator>.Instance);
         var budgets = new BudgetPolicy(Options.Create(new BudgetOptions()));
-        var web = new WebSearchService([], null!, Options.Create(new WebSearchOptions()));
+        var web = new WebSearchService([], null!, Options.Create(new WebSearchOptions()), TimeProvider.System);
         var usage = new UsageRepository(database.Sqlite, budgets);
         var lifetime = new EndlessLifetime();
         var calls = new SideCalls(registry, usage, lifetime, TimeProvider.System, NullLogger<SideCalls>.Instance);

@@ -10,7 +10,6 @@ public static class WebSearchSetup
     public static IServiceCollection AddWebSearch(this IServiceCollection services)
     {
         services.TryAddSingleton(TimeProvider.System);
-        services.AddSingleton<WebSearchService>();
         services.AddSingleton<IWebSearch, SearxngWebSearch>();
         services.AddSingleton<IWebSearch, BraveWebSearch>();
         services.AddSingleton<IWebSearch, TavilyWebSearch>();

@@ -90,7 +90,7 @@ public abstract class RunTestBase
         var titles = new TitleWriter(Chats.Object, calls, Options.Create(new TitleOptions { Enabled = false }), loggers.CreateLogger<TitleWriter>());
         Executor = new RunExecutor(Runs.Object, Generator, titles, options, Lifetime, Time, loggers.CreateLogger<RunExecutor>());
         var budgets = new BudgetPolicy(Options.Create(new BudgetOptions()));
-        var web = new WebSearchService([], Mock.Of<IPageReader>(), Options.Create(new WebSearchOptions()));
+        var web = new WebSearchService([], Mock.Of<IPageReader>(), Options.Create(new WebSearchOptions()), Time);
         Service = new RunService(Chats.Object, Messages.Object, Runs.Object, Keys.Object, Registry, context, web, budgets, Executor, options, Time);
         await Executor.StartAsync(None);
     }
