@@ -47,6 +47,7 @@ public static class ChatCoreSetup
         services.AddSingleton<SideCalls>();
         services.AddSingleton<TitleWriter>();
         services.AddSingleton<WebSearchService>();
+        services.AddSingleton<SearchQueryWriter>();
         services.AddSingleton<RunService>();
         services.AddSingleton<RunGenerator>();
         services.AddSingleton<RunExecutor>();
