@@ -42,12 +42,14 @@ public class TurnBenchmarks
         var messages = new MessageRepository(database.Sqlite);
         var context = new ContextBuilder(messages, Options.Create(new MemoryOptions()));
         var options = Options.Create(new RunOptions());
-        var generator = new RunGenerator(context, options, TimeProvider.System, NullLogger<RunGenerator>.Instance);
         var budgets = new BudgetPolicy(Options.Create(new BudgetOptions()));
-        var web = new WebSearchService([], null!, Options.Create(new WebSearchOptions()), TimeProvider.System);
         var usage = new UsageRepository(database.Sqlite, budgets);
         var lifetime = new EndlessLifetime();
         var calls = new SideCalls(registry, usage, lifetime, TimeProvider.System, NullLogger<SideCalls>.Instance);
+        var webOptions = Options.Create(new WebSearchOptions());
+        var web = new WebSearchService([], null!, webOptions, TimeProvider.System);
+        var queries = new SearchQueryWriter(messages, calls, webOptions);
+        var generator = new RunGenerator(context, queries, web, options, TimeProvider.System, NullLogger<RunGenerator>.Instance);
         var titles = new TitleWriter(chats, calls, Options.Create(new TitleOptions()), NullLogger<TitleWriter>.Instance);
         executor = new RunExecutor(runs, generator, titles, options, lifetime, TimeProvider.System, NullLogger<RunExecutor>.Instance);
         service = new RunService(

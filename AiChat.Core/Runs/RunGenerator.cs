@@ -2,15 +2,17 @@ using System.Text;
 using AiChat.Core.Errors;
 using AiChat.Core.Memory;
 using AiChat.Core.Models;
+using AiChat.Core.WebSearch;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace AiChat.Core.Runs;
 
-/// <summary>Asks the model and writes what it says into the run's log.</summary>
+/// <summary>Asks the model, and the web where the run wants it, and writes what comes of it into the run's log.</summary>
 public sealed partial class RunGenerator(
-    ContextBuilder context, IOptions<RunOptions> options, TimeProvider time, ILogger<RunGenerator> logger)
+    ContextBuilder context, SearchQueryWriter queries, WebSearchService web, IOptions<RunOptions> options, TimeProvider time,
+    ILogger<RunGenerator> logger)
 {
     /// <summary>UTF-16 code units that may come in one go before the followers are woken.</summary>
     private const int LongestSilence = 16 * 1024;
@@ -39,6 +41,10 @@ public sealed partial class RunGenerator(
         {
             return EndBroken(run, new RunError(failure.Code, failure.Message, failure.RetryAfter), reply);
         }
+        catch (WebSearchException failure)
+        {
+            return EndBroken(run, new RunError(failure.Code, failure.Message), reply);
+        }
         catch (Exception failure)
         {
             LogDefect(failure, run.Run.Id);
@@ -53,7 +59,9 @@ public sealed partial class RunGenerator(
     {
         // What an earlier process got of the reply before it died.
         var prefix = run.Log.GetText();
-        reply.Prompt = await context.BuildAsync(ToPromptRequest(run, prefix), run.Stopped);
+        var sources = run.Run.WebSearch ? await FindSourcesAsync(run) : [];
+        reply.Prompt = await context.BuildAsync(ToPromptRequest(run, prefix, sources), run.Stopped);
+        Show(run, reply.Prompt.Sources);
         // Blank text says nothing, and some models refuse it.
         var messages = string.IsNullOrWhiteSpace(prefix)
             ? reply.Prompt.Messages
@@ -80,6 +88,34 @@ public sealed partial class RunGenerator(
                     break;
             }
         }
+    }
+
+    /// <summary>What the web says; what an earlier process found before it died is not looked for again.</summary>
+    private async Task<IReadOnlyList<Source>> FindSourcesAsync(ActiveRun run)
+    {
+        if (run.Log.GetSources() is { Count: > 0 } known)
+            return known;
+
+        var question = new SearchQuestion
+        {
+            UserId = run.Run.UserId,
+            ChatId = run.Run.ChatId,
+            Message = run.Run.Message,
+            Sequence = run.Place.UserSequence,
+        };
+        var query = await queries.WriteAsync(question, run.Stopped);
+        var budget = context.GetSourceBudget(run.Alias, run.Run.Message, run.SystemPrompt, run.Run.MaxTokens, most: int.MaxValue);
+        return await web.FindAsync(query, budget, run.Stopped);
+    }
+
+    /// <summary>Tells the followers what the reply will be based on, before the model is asked.</summary>
+    private static void Show(ActiveRun run, IReadOnlyList<Source> sources)
+    {
+        if (sources.Count == 0 || run.Log.GetSources().Count > 0)
+            return;
+        foreach (var source in sources)
+            run.Log.Add(source);
+        run.Log.Publish();
     }
 
     /// <summary>False when the reply is as long as it may be.</summary>
@@ -130,7 +166,7 @@ public sealed partial class RunGenerator(
         return text[..length];
     }
 
-    private PromptRequest ToPromptRequest(ActiveRun run, string prefix) => new()
+    private PromptRequest ToPromptRequest(ActiveRun run, string prefix, IReadOnlyList<Source> sources) => new()
     {
         UserId = run.Run.UserId,
         ChatId = run.Run.ChatId,
@@ -138,6 +174,8 @@ public sealed partial class RunGenerator(
         Sequence = run.Place.UserSequence,
         ReplySequence = run.Place.AssistantSequence,
         SystemPrompt = run.SystemPrompt,
+        Sources = sources,
+        IsSearched = run.Run.WebSearch,
         BudgetTokens = context.GetBudget(run.Alias, run.Run.Message, run.SystemPrompt, run.Run.MaxTokens) - CountPrefix(prefix),
     };
 

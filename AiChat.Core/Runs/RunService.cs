@@ -82,7 +82,7 @@ public sealed class RunService(
         {
             Key = key,
             Admission = ToRule(command.OnBusy),
-            Claims = Claim(command.UserId, alias, command.Message, chat.SystemPrompt, command.MaxTokens, hasHistory, now),
+            Claims = Claim(command.UserId, alias, command.Message, chat.SystemPrompt, command.MaxTokens, hasHistory, command.WebSearch, now),
         };
         var run = new ActiveRun(newRun, chat.SystemPrompt, alias, new RunLog(ToStarted(newRun, alias.Active), time), time);
         executor.TryRegister(run);
@@ -164,7 +164,7 @@ public sealed class RunService(
             Key = key,
             WebSearch = command.WebSearch,
             Claims = Claim(
-                command.UserId, alias, question.Message, question.SystemPrompt, stored.MaxTokens, hasHistory: stored.Place.UserSequence > 1, now),
+                command.UserId, alias, question.Message, question.SystemPrompt, stored.MaxTokens, hasHistory: stored.Place.UserSequence > 1, isSearched, now),
             Now = now,
         };
         var started = (stored with { Attempt = retry.Attempt, FirstSequence = retry.FirstSequence }).ToStarted(alias.Active.Provider, alias.Active.Model);
@@ -316,10 +316,14 @@ public sealed class RunService(
     }
 
     private BudgetClaims? Claim(
-        string userId, ModelAlias alias, string message, string? systemPrompt, int? maxTokens, bool hasHistory, DateTimeOffset now) =>
-        budgets.GetWindows(userId, alias.Name, now) is { Count: > 0 } windows
-            ? BudgetPolicy.ToClaims(windows, alias, context.EstimateMost(alias, message, systemPrompt ?? alias.SystemPrompt, maxTokens, hasHistory))
-            : null;
+        string userId, ModelAlias alias, string message, string? systemPrompt, int? maxTokens, bool hasHistory, bool isSearched, DateTimeOffset now)
+    {
+        if (budgets.GetWindows(userId, alias.Name, now) is not { Count: > 0 } windows)
+            return null;
+        var most = context.EstimateMost(
+            alias, message, systemPrompt ?? alias.SystemPrompt, maxTokens, hasHistory, isSearched ? web.MostTokens : 0);
+        return BudgetPolicy.ToClaims(windows, alias, most);
+    }
 
     private string Describe(OnBusy onBusy) => onBusy == OnBusy.Reject
         ? ConflictException.ChatBusyMessage

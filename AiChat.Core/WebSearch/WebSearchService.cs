@@ -19,7 +19,13 @@ public sealed class WebSearchService(IEnumerable<IWebSearch> engines, IPageReade
     /// <summary>The first of them that is ready is asked where the configuration names none.</summary>
     private static readonly string[] Order = [WebSearchOptions.Searxng, WebSearchOptions.Brave, WebSearchOptions.Tavily];
 
+    /// <summary>Tokens of the fence around one excerpt, with its title and address; estimated.</summary>
+    private const int FenceTokens = 100;
+
     private readonly Dictionary<string, IWebSearch> engines = engines.ToDictionary(e => e.Name, StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>Most tokens that sources usually add to a prompt.</summary>
+    public int MostTokens => options.Value.MaxTokens + (options.Value.MaxPages * FenceTokens);
 
     /// <summary>Refuses where no engine is configured.</summary>
     /// <exception cref="UnavailableException"><c>web_search_unconfigured</c>.</exception>

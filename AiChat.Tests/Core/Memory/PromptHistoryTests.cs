@@ -233,7 +233,9 @@ public sealed class PromptHistoryTests
         ];
         var newest = Read(Plenty, later: 2, [.. stored[..3], .. stored[6..]]).Later.Sum(TokenEstimator.CountMessage);
 
-        foreach (var budget in new[] { newest, newest + 9, newest + 20, newest + 30 })
+        var both = Read(Plenty, later: 5, stored).Later.Sum(TokenEstimator.CountMessage);
+
+        foreach (var budget in new[] { newest, newest + 9, newest + 20, both - 1 })
         {
             var history = Read(budget, later: 5, stored);
 

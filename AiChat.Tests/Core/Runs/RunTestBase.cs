@@ -39,6 +39,11 @@ public abstract class RunTestBase
     private protected Mock<IIdempotencyRepository> Keys { get; private set; } = null!;
     private protected RunOptions Settings { get; private set; } = null!;
     private protected Mock<IChatClient> Model { get; private set; } = null!;
+
+    /// <summary>Searches the web; not configured unless a test says so.</summary>
+    private protected Mock<IWebSearch> Engine { get; private set; } = null!;
+
+    private protected Mock<IPageReader> Pages { get; private set; } = null!;
     private protected FakeTime Time { get; private set; } = null!;
     private protected CapturedLog Log { get; private set; } = null!;
     private protected ApplicationLifetime Lifetime { get; private set; } = null!;
@@ -69,6 +74,9 @@ public abstract class RunTestBase
         stored.Clear();
         Settings = new RunOptions { ShutdownTimeout = TimeSpan.FromSeconds(10) };
         Keys = new Mock<IIdempotencyRepository>(MockBehavior.Strict);
+        (Engine, Pages) = (new(MockBehavior.Strict), new(MockBehavior.Strict));
+        Engine.Setup(e => e.Name).Returns("searxng");
+        Engine.Setup(e => e.MissingSetting).Returns("WebSearch:SearxngUrl");
         (Chats, Messages, Runs, Model) = (new(MockBehavior.Strict), new(MockBehavior.Strict), new(MockBehavior.Strict), new(MockBehavior.Strict));
         Chats.Setup(c => c.GetAsync(UserId, It.IsAny<string>(), It.IsAny<CancellationToken>()))
             .ReturnsAsync((string _, string chatId, CancellationToken _) => NewChat(chatId));
@@ -85,12 +93,14 @@ public abstract class RunTestBase
         Registry = NewRegistry();
         var context = new ContextBuilder(Messages.Object, Options.Create(new MemoryOptions()));
         var options = Options.Create(Settings);
-        Generator = new RunGenerator(context, options, Time, loggers.CreateLogger<RunGenerator>());
         var calls = new SideCalls(Registry, Mock.Of<IUsageRepository>(), Lifetime, Time, loggers.CreateLogger<SideCalls>());
+        var webOptions = Options.Create(new WebSearchOptions());
+        var web = new WebSearchService([Engine.Object], Pages.Object, webOptions, Time);
+        Generator = new RunGenerator(
+            context, new SearchQueryWriter(Messages.Object, calls, webOptions), web, options, Time, loggers.CreateLogger<RunGenerator>());
         var titles = new TitleWriter(Chats.Object, calls, Options.Create(new TitleOptions { Enabled = false }), loggers.CreateLogger<TitleWriter>());
         Executor = new RunExecutor(Runs.Object, Generator, titles, options, Lifetime, Time, loggers.CreateLogger<RunExecutor>());
         var budgets = new BudgetPolicy(Options.Create(new BudgetOptions()));
-        var web = new WebSearchService([], Mock.Of<IPageReader>(), Options.Create(new WebSearchOptions()), Time);
         Service = new RunService(Chats.Object, Messages.Object, Runs.Object, Keys.Object, Registry, context, web, budgets, Executor, options, Time);
         await Executor.StartAsync(None);
     }
