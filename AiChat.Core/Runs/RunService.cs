@@ -164,7 +164,7 @@ public sealed class RunService(
             Key = key,
             WebSearch = command.WebSearch,
             Claims = Claim(
-                command.UserId, alias, question.Message, question.SystemPrompt, stored.MaxTokens, hasHistory: stored.Place.UserSequence > 1, isSearched, now),
+                command.UserId, alias, question.Message, question.SystemPrompt, stored.MaxTokens, hasHistory: stored.Place.AssistantSequence > 2, isSearched, now),
             Now = now,
         };
         var started = (stored with { Attempt = retry.Attempt, FirstSequence = retry.FirstSequence }).ToStarted(alias.Active.Provider, alias.Active.Model);
