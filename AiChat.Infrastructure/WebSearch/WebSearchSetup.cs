@@ -1,4 +1,5 @@
 using AiChat.Core.WebSearch;
+using AiChat.Infrastructure.WebSearch.Pages;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 
@@ -13,12 +14,8 @@ public static class WebSearchSetup
         services.AddSingleton<IWebSearch, SearxngWebSearch>();
         services.AddSingleton<IWebSearch, BraveWebSearch>();
         services.AddSingleton<IWebSearch, TavilyWebSearch>();
-        services.AddSingleton<IPageReader, NoPages>();
+        services.AddSingleton<IHostResolver, DnsHostResolver>();
+        services.AddSingleton<IPageReader, PageReader>();
         return services;
-    }
-
-    private sealed class NoPages : IPageReader
-    {
-        public Task<WebPage?> ReadAsync(Uri url, CancellationToken cancellationToken) => Task.FromResult<WebPage?>(null);
     }
 }
