@@ -27,7 +27,7 @@ internal sealed class JsonBodyReader : InputFormatter
         SupportedMediaTypes.Add(MediaTypeHeaderValue.Parse("application/*+json"));
     }
 
-    /// <summary>An empty body is a malformed one; the framework would bind nothing and go on.</summary>
+    /// <summary>An empty body is a malformed one, unless the action does without; the framework would bind nothing and go on.</summary>
     public override Task<InputFormatterResult> ReadAsync(InputFormatterContext context) => ReadRequestBodyAsync(context);
 
     public override async Task<InputFormatterResult> ReadRequestBodyAsync(InputFormatterContext context)
@@ -45,6 +45,8 @@ internal sealed class JsonBodyReader : InputFormatter
 
         try
         {
+            if (body.Buffer.IsEmpty && context.TreatEmptyInputAsDefaultValue)
+                return await InputFormatterResult.SuccessAsync(null);
             return await InputFormatterResult.SuccessAsync(Parse(body.Buffer, context.ModelType, context.ModelState));
         }
         finally
