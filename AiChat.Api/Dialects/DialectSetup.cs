@@ -1,7 +1,15 @@
+using AiChat.Api.Dialects.ChatHistory;
+using Swashbuckle.AspNetCore.SwaggerGen;
+
 namespace AiChat.Api.Dialects;
 
 internal static class DialectSetup
 {
     /// <summary>What the dialects need beside their controllers.</summary>
-    public static void AddDialects(this IServiceCollection services) => services.AddSingleton<MatcherPolicy, TrailingSlashPolicy>();
+    public static void AddDialects(this IServiceCollection services)
+    {
+        services.AddSingleton<MatcherPolicy, TrailingSlashPolicy>();
+        services.AddSingleton(ChatHistoryExamples.All);
+        services.Configure<SwaggerGenOptions>(swagger => swagger.OperationFilter<QueryOrBodyFilter>());
+    }
 }

@@ -31,7 +31,7 @@ internal sealed class ValidationFilter : IActionFilter
             if (result.IsValid)
                 continue;
             var readable = result.Errors.FindAll(e => unreadable is null || !unreadable.Exists(f => IsOf(f, e.PropertyName)));
-            readable.ForEach(e => e.CustomState = GetPlace(context, name));
+            readable.ForEach(e => e.CustomState = (argument as IPlacedFields)?.GetPlace(e.PropertyName) ?? GetPlace(context, name));
             (failures ??= []).AddRange(readable);
         }
 

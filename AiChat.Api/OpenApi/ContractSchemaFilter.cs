@@ -14,6 +14,9 @@ internal sealed class ContractSchemaFilter : ISchemaFilter
     /// <summary>Fields that hold a UUID wherever they occur. Not <c>user_id</c> and <c>trace_id</c>: those are any text.</summary>
     private static readonly HashSet<string> UuidNames = ["id", "chat_id", "conversation_id", "message_id", "user_message_id", "run_id"];
 
+    /// <summary>Fields that hold any JSON.</summary>
+    private const string AnyJson = "tool_calls";
+
     public void Apply(IOpenApiSchema schema, SchemaFilterContext context)
     {
         if (schema is not OpenApiSchema { Properties.Count: > 0 } contract || context.MemberInfo is not null)
@@ -35,6 +38,8 @@ internal sealed class ContractSchemaFilter : ISchemaFilter
     {
         if (UuidNames.Contains(property.Name))
             field.Format = "uuid";
+        if (property.Name == AnyJson)
+            (field.Type, field.AdditionalProperties) = (null, null);
         if (field.Type is { } type)
             field.Type = CanBeNull(property) ? type | JsonSchemaType.Null : type & ~JsonSchemaType.Null;
     }

@@ -58,15 +58,16 @@ public sealed class ShutdownTests
         await llm.WaitForAbortsAsync(20);
     }
 
-    [Test]
-    public async Task Terminate_ReaderThatDoesNotRead_DoesNotHoldTheProcess()
+    [TestCase("/chats/ID/messages")]
+    [TestCase("/conversations/ID/messages")]
+    public async Task Terminate_ReaderThatDoesNotRead_DoesNotHoldTheProcess(string path)
     {
         using var server = await StartAsync();
         var chatId = (await server.PostAsync("/chat", new { message = "Hello" })).GetProperty("chat_id").GetString();
         llm.Handler = _ => LlmReplies.Answer(new string('y', 1_000_000));
         for (var i = 0; i < 8; i++)
             await server.PostAsync("/chat", new { chat_id = chatId, message = $"More {i}" });
-        var request = new HttpRequestMessage(HttpMethod.Get, $"/chats/{chatId}/messages");
+        var request = new HttpRequestMessage(HttpMethod.Get, path.Replace("ID", chatId, StringComparison.Ordinal));
         using var unread = await server.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
 
         server.Terminate();
