@@ -1,4 +1,3 @@
-using System.Globalization;
 using AiChat.Api.Errors;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Mvc.ModelBinding;
@@ -6,8 +5,8 @@ using Microsoft.AspNetCore.Mvc.ModelBinding;
 namespace AiChat.Api.Runs;
 
 /// <summary>
-/// The position of the last event the client saw, from the header <c>Last-Event-ID</c>, else the query's <c>after</c>; 0 without either.
-/// Both take the whole id of an event or the number behind its colon.
+/// The last event the client saw, from the header <c>Last-Event-ID</c>, else the query's <c>after</c>; position 0 without either. Both take
+/// the whole id of an event or the number behind its colon. Bound to a number, it is an event of the run the path names.
 /// </summary>
 [AttributeUsage(AttributeTargets.Parameter)]
 internal sealed class EventIdAttribute : ModelBinderAttribute, IMalformedProblem
@@ -31,23 +30,18 @@ internal sealed class EventIdAttribute : ModelBinderAttribute, IMalformedProblem
         public Task BindModelAsync(ModelBindingContext context)
         {
             var request = context.HttpContext.Request;
+            var isOfAnyRun = context.ModelType == typeof(SeenEvent);
             // The header is the newer one: a browser that reconnects adds it to the address it was given.
             var (name, given) = request.Headers.TryGetValue(Header, out var header) && header is not [] and not [""] ? (Header, header) : (QueryName, request.Query[QueryName]);
-            if (given is [] or [""])
-                context.Result = ModelBindingResult.Success(0L);
-            else if (given is [{ } text] && TryRead(text, request.RouteValues["id"] as string, out var sequence))
-                context.Result = ModelBindingResult.Success(sequence);
+            var id = default(SeenEvent);
+            if (given is [] or [""]
+                || (given is [{ } text] && SeenEvent.TryParse(text, null, out id) && (isOfAnyRun || IsOf(id, request.RouteValues["id"] as string))))
+                context.Result = ModelBindingResult.Success(isOfAnyRun ? id : id.Sequence);
             else
-                context.ModelState.AddModelError(name, "must be the id of an event of this run, or the number behind its colon");
+                context.ModelState.AddModelError(name, $"must be the id of an event{(isOfAnyRun ? "" : " of this run")}, or the number behind its colon");
             return Task.CompletedTask;
         }
 
-        private static bool TryRead(string text, string? runId, out long sequence)
-        {
-            var colon = text.IndexOf(':', StringComparison.Ordinal);
-            sequence = 0;
-            return (colon < 0 || (Guid.TryParse(text.AsSpan(0, colon), out var id) && Guid.TryParse(runId, out var run) && id == run))
-                && long.TryParse(text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out sequence);
-        }
+        private static bool IsOf(SeenEvent id, string? runId) => id.RunId is null || (Guid.TryParse(runId, out var run) && run.ToString() == id.RunId);
     }
 }

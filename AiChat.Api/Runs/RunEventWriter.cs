@@ -1,17 +1,13 @@
 using System.Buffers;
-using System.Buffers.Text;
 using System.IO.Pipelines;
-using System.Text;
-using System.Text.Json;
 using AiChat.Api.Chats;
 using AiChat.Api.Errors;
-using AiChat.Api.Json;
 using AiChat.Core.Runs;
 
 namespace AiChat.Api.Runs;
 
 /// <summary>Writes a run's events in the format of server-sent events, into the response's own buffer.</summary>
-internal sealed class RunEventWriter(PipeWriter body, string runId, string traceId)
+internal sealed class RunEventWriter(PipeWriter body, string runId, string traceId) : IRunEventWriter
 {
     public const string Started = "run.started";
     public const string Source = "source";
@@ -23,44 +19,33 @@ internal sealed class RunEventWriter(PipeWriter body, string runId, string trace
     public const string Cancelled = "run.cancelled";
     public const string Incomplete = "run.incomplete";
 
-    private const int LongestNumber = 20;
-
-    private static readonly JsonWriterOptions JsonOptions = new() { Encoder = JsonSetup.Options.Encoder, SkipValidation = true };
-
-    /// <summary>Where an idle writer points to: it must not keep a connection that is gone.</summary>
-    private static readonly ArrayBufferWriter<byte> Nowhere = new();
-
-    [ThreadStatic]
-    private static Utf8JsonWriter? idleJson;
-
-    private readonly byte[] idPrefix = Encoding.ASCII.GetBytes($"id: {runId}:");
+    private readonly EventFields fields = new(body, runId);
 
     public void Write(RunEvent runEvent)
     {
         if (runEvent is KeepAlive)
         {
-            body.Write(": keep-alive\n\n"u8);
+            fields.WriteKeepAlive();
             return;
         }
 
-        WriteId(runEvent.Sequence);
+        fields.WriteId(runEvent.Sequence);
         switch (runEvent)
         {
             case MessageDelta delta:
-                body.Write("\nevent: message.delta\ndata: "u8);
                 WriteDelta(delta);
                 break;
             case RunStarted started:
-                WriteData(Started, started.ToResponse());
+                fields.WriteJson(Started, started.ToResponse());
                 break;
             case SourceFound found:
-                WriteData(Source, found.Source.ToResponse());
+                fields.WriteJson(Source, found.Source.ToResponse());
                 break;
             case RunContinued seam:
-                WriteData(Continued, new RunContinuedEvent { Attempt = seam.Attempt, Offset = seam.Offset });
+                fields.WriteJson(Continued, new RunContinuedEvent { Attempt = seam.Attempt, Offset = seam.Offset });
                 break;
             case RunSnapshot snapshot:
-                WriteData(Snapshot, new RunSnapshotEvent { RunId = runId, Text = snapshot.Text });
+                fields.WriteJson(Snapshot, new RunSnapshotEvent { RunId = runId, Text = snapshot.Text });
                 break;
             case RunEnded { Result: var result }:
                 WriteEnd(result);
@@ -68,8 +53,6 @@ internal sealed class RunEventWriter(PipeWriter body, string runId, string trace
             default:
                 throw new ArgumentOutOfRangeException(nameof(runEvent), runEvent, "Unknown kind of event.");
         }
-
-        body.Write("\n\n"u8);
     }
 
     private void WriteEnd(RunResult result)
@@ -77,59 +60,30 @@ internal sealed class RunEventWriter(PipeWriter body, string runId, string trace
         switch (result.Status)
         {
             case RunStatus.Completed:
-                WriteData(Completed, result.ToResponse());
+                fields.WriteJson(Completed, result.ToResponse());
                 break;
             case RunStatus.Failed:
-                WriteData(Failed, Problem.OfRun(result, result.Error!) with { TraceId = traceId });
+                fields.WriteJson(Failed, Problem.OfRun(result, result.Error!) with { TraceId = traceId });
                 break;
             case RunStatus.Cancelled:
-                WriteData(Cancelled, result.ToBrokenOff());
+                fields.WriteJson(Cancelled, result.ToBrokenOff());
                 break;
             default:
-                WriteData(Incomplete, result.ToBrokenOff());
+                fields.WriteJson(Incomplete, result.ToBrokenOff());
                 break;
         }
     }
 
-    private void WriteId(long sequence)
-    {
-        body.Write(idPrefix);
-        Utf8Formatter.TryFormat(sequence, body.GetSpan(LongestNumber), out var length);
-        body.Advance(length);
-    }
-
+    /// <summary>By hand: most events are deltas.</summary>
     private void WriteDelta(MessageDelta delta)
     {
-        var json = RentJson();
+        body.Write("event: message.delta\ndata: "u8);
+        var json = fields.RentJson();
         json.WriteStartObject();
         json.WriteString("text"u8, delta.Text);
         json.WriteNumber("offset"u8, delta.Offset);
         json.WriteEndObject();
-        Return(json);
-    }
-
-    private void WriteData<T>(string name, T data)
-    {
-        body.Write("\nevent: "u8);
-        Encoding.ASCII.GetBytes(name, body);
-        body.Write("\ndata: "u8);
-        var json = RentJson();
-        JsonSerializer.Serialize(json, data, JsonSetup.Options);
-        Return(json);
-    }
-
-    private Utf8JsonWriter RentJson()
-    {
-        var json = idleJson ?? new Utf8JsonWriter(body, JsonOptions);
-        idleJson = null;
-        json.Reset(body);
-        return json;
-    }
-
-    private static void Return(Utf8JsonWriter json)
-    {
-        json.Flush();
-        json.Reset(Nowhere);
-        idleJson = json;
+        EventFields.Return(json);
+        fields.WriteEnd();
     }
 }

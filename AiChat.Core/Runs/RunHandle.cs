@@ -9,7 +9,7 @@ public sealed class RunHandle
 
     internal RunHandle(ActiveRun run, bool isReplay = false)
     {
-        (RunId, log, Completion, IsReplay) = (run.Run.Id, run.Log, run.Completion, isReplay);
+        (RunId, ChatId, log, Completion, IsReplay) = (run.Run.Id, run.Run.ChatId, run.Log, run.Completion, isReplay);
     }
 
     internal RunHandle(ActiveRun run, RunAdmission.Accepted accepted)
@@ -17,10 +17,12 @@ public sealed class RunHandle
 
     internal RunHandle(string runId, RunLog log, RunResult result, bool isReplay)
     {
-        (RunId, this.log, Completion, IsReplay) = (runId, log, Task.FromResult(result), isReplay);
+        (RunId, ChatId, this.log, Completion, IsReplay) = (runId, result.ChatId, log, Task.FromResult(result), isReplay);
     }
 
     public string RunId { get; }
+
+    public string ChatId { get; }
 
     /// <summary>Whether the request that asked for it had been accepted before, under the same key.</summary>
     public bool IsReplay { get; }
