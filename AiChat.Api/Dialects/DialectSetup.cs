@@ -1,3 +1,4 @@
+using AiChat.Api.Dialects.ChatApi;
 using AiChat.Api.Dialects.ChatHistory;
 using Swashbuckle.AspNetCore.SwaggerGen;
 
@@ -11,5 +12,6 @@ internal static class DialectSetup
         services.AddSingleton<MatcherPolicy, TrailingSlashPolicy>();
         services.AddSingleton(ChatHistoryExamples.All);
         services.Configure<SwaggerGenOptions>(swagger => swagger.OperationFilter<QueryOrBodyFilter>());
+        services.AddSingleton(ChatApiExamples.All);
     }
 }

@@ -14,6 +14,7 @@ using AiChat.Core.Errors;
 using AiChat.Core.Idempotency;
 using AiChat.Core.Models;
 using AiChat.Core.Runs;
+using AiChat.Core.WebSearch;
 using Microsoft.OpenApi;
 
 namespace AiChat.Api.OpenApi;
@@ -212,11 +213,14 @@ internal static class Examples
         Of(Problem.Invalid(Field("model", "must be one of: fast, smart"), Problem.UnknownModel)),
         Of(Problem.Of(Problem.MessageTooLong, TooLong, Field("message", TooLong))),
         Of(Problem.Of(IdempotencyKey.Reused, IdempotencyKey.ReusedMessage, Field(IdempotencyKey.Header, IdempotencyKey.ReusedMessage))),
+        Of(Problem.Of(InvalidRequestException.NothingToAnswer, InvalidRequestException.NothingToAnswerMessage, Field("id", InvalidRequestException.NothingToAnswerMessage))),
         OfRun(ProviderError.Rejected),
         Of(Problem.Of(BudgetExceededException.BudgetExceeded, OverBudget.Message)) with { HasRetryAfter = true },
         Of(Problem.Internal()),
         OfRun(ProviderError.Unavailable),
         OfRun(ProviderError.InvalidResponse),
+        Of(Problem.Of(WebSearchException.Failed, "The search engine did not answer. Send again later, or without the web search.")),
+        Of(Problem.Of(WebSearchException.Unconfigured, "No search engine is configured. The operator has to set one up; until then, send without the web search.")),
         OfRun(ProviderError.Unauthorized),
         OfRun(ProviderError.RateLimited),
         OfRun(RunError.ForShutdown()),

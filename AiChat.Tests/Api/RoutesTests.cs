@@ -9,11 +9,15 @@ public sealed class RoutesTests : ApiTestBase
 {
     private static readonly string[] Table =
     [
+        "DELETE /chats/delete/{id} → ChatApi.Delete (deleteAndGetChat)",
         "DELETE /chats/{id} → Chats.Delete (deleteChat)",
         "GET / → Health.Root (getRoot)",
         "GET /chats → Chats.List (listChats)",
+        "GET /chats/ → ChatApi.List (listChatsAsArray)",
         "GET /chats/{id} → Chats.Get (getChat)",
         "GET /chats/{id}/messages → Chats.Messages (listMessages)",
+        "GET /conversations/inference/{id} → ChatApi.Inference (inferConversation)",
+        "GET /conversations/inference_internet/{id} → ChatApi.InferenceInternet (inferConversationWithInternet)",
         "GET /conversations/{id}/messages → ChatHistory.Messages (listConversationMessages)",
         "GET /health → Health.Health (getHealth)",
         "GET /health/live → Health.Live (getLiveness)",
@@ -26,10 +30,13 @@ public sealed class RoutesTests : ApiTestBase
         "PATCH /chats/{id} → Chats.Update (updateChat)",
         "POST /chat → Send.Send (sendMessage)",
         "POST /chats → Chats.Create (createChat)",
+        "POST /chats/create → ChatApi.Create (createNamedChat)",
         "POST /conversations → ChatHistory.GetOrCreate (getOrCreateConversation)",
+        "POST /conversations/create → ChatApi.CreateConversation (createConversation)",
         "POST /conversations/{id}/messages → ChatHistory.AddMessage (addConversationMessage)",
         "POST /runs/{id}/cancel → Runs.Cancel (cancelRun)",
         "POST /runs/{id}/retry → Send.Retry (retryRun)",
+        "PUT /chats/update/{id} → ChatApi.Update (renameChat)",
     ];
 
     [Test]

@@ -150,7 +150,7 @@ public sealed class OpenApiDocumentTests
         var types = from operation in api.Operations
                     from response in operation.Responses
                     from content in response.Value!["content"]?.AsObject() ?? []
-                    let errors = IsOfDialect(operation) ? "application/json" : "application/problem+json"
+                    let errors = HasErrorsOfADialect(operation) ? "application/json" : "application/problem+json"
                     select (Response: $"{operation.Id} {response.Key}", Type: content.Key, Errors: errors);
 
         Assert.Multiple(() =>
@@ -262,6 +262,10 @@ public sealed class OpenApiDocumentTests
     }
 
     private static bool IsOfDialect(DocumentedOperation operation) => DialectTags.All.Any(t => t.Name == (string?)operation.Json["tags"]![0]);
+
+    /// <summary>One dialect comes from a framework without errors of its own: it has ours.</summary>
+    private static bool HasErrorsOfADialect(DocumentedOperation operation) =>
+        IsOfDialect(operation) && (string?)operation.Json["tags"]![0] != DialectTags.Chat;
 
     /// <summary>Whether there is a request both match, and neither is the more precise one.</summary>
     private static bool IsAmbiguous(string[] one, string[] other)
