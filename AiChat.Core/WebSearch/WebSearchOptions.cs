@@ -62,7 +62,8 @@ public sealed class WebSearchOptions
 
     /// <summary>
     /// Hosts, with their port, whose pages may be fetched although their address is not one of the public internet, such as
-    /// <c>intranet.example:8080</c>. Empty: none. Whoever can write into a chat can make the server fetch from them.
+    /// <c>intranet.example:8080</c>; without a port, 80 and 443 are meant. Empty: none. Whoever can write into a chat can make the server fetch
+    /// from them.
     /// </summary>
     public IList<string> AllowedHosts { get; } = [];
 

@@ -107,7 +107,7 @@ public sealed class PageServer : IAsyncDisposable
     {
         lock (state)
             requests.Add(PageRequest.Of(context.Request));
-        if (!pages.TryGetValue(context.Request.Path, out var answer))
+        if (!pages.TryGetValue(context.Request.Path.Value!, out var answer))
         {
             context.Response.StatusCode = StatusCodes.Status404NotFound;
             return;

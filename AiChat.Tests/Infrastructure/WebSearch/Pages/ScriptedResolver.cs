@@ -12,6 +12,9 @@ internal sealed class ScriptedResolver : IHostResolver
     /// <summary>The names that were asked for.</summary>
     public List<string> Questions { get; } = [];
 
+    /// <summary>Called with every question, before the answer.</summary>
+    public Action? Asked { get; set; }
+
     /// <summary>Appends an answer for a name.</summary>
     public void Answer(string host, params string[] addresses)
     {
@@ -22,6 +25,7 @@ internal sealed class ScriptedResolver : IHostResolver
     public Task<IPAddress[]> ResolveAsync(string host, CancellationToken cancellationToken)
     {
         Questions.Add(host);
+        Asked?.Invoke();
         if (IPAddress.TryParse(host, out var address))
             return Task.FromResult(new[] { address });
         if (!answers.TryGetValue(host, out var queue))
