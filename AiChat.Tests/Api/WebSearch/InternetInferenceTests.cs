@@ -42,7 +42,7 @@ public sealed class InternetInferenceTests : ApiTestBase
     {
         StartSearching();
         Llm.Enqueue(LlmReplies.Answer("Through Rome [1]."));
-        var chatId = await CreateHumanQuestionAsync("Where does the Tiber flow?");
+        var chatId = await CreateHumanQuestionAsync("Tiber flows where?");
 
         var stream = await App.GetAsync($"/conversations/inference_internet/{chatId}");
 
@@ -64,7 +64,7 @@ public sealed class InternetInferenceTests : ApiTestBase
         StartSearching();
         Llm.Enqueue(LlmReplies.Answer("Through Rome [1]."));
 
-        var reply = await App.PostAsync("/chat", new { message = "Where does the Tiber flow?", web_search = true });
+        var reply = await App.PostAsync("/chat", new { message = "Tiber flows where?", web_search = true });
 
         var sent = Llm.Requests.Single().Messages;
         Assert.Multiple(() =>
@@ -74,7 +74,7 @@ public sealed class InternetInferenceTests : ApiTestBase
             Assert.That(sent[0].Content, Is.EqualTo(SourcePrompt.Rule));
             Assert.That(sent[1].Content, Is.EqualTo(
                 $"<sources>\n<source number=\"1\" title=\"Rome\" url=\"{site.UrlOf("/rome.html")}\">\nThe Tiber flows through Rome.\n</source>\n</sources>"
-                + "\n\nWhere does the Tiber flow?"));
+                + "\n\nTiber flows where?"));
         });
     }
 
@@ -103,7 +103,7 @@ public sealed class InternetInferenceTests : ApiTestBase
         StartSearching();
         Llm.Enqueue(LlmReplies.Answer("Through Rome [1]."));
 
-        await using var stream = await EventStream.PostAsync(App.Client, "/chat", new { message = "Where does the Tiber flow?", web_search = true, stream = true });
+        await using var stream = await EventStream.PostAsync(App.Client, "/chat", new { message = "Tiber flows where?", web_search = true, stream = true });
         var events = await stream.ReadToEndAsync();
 
         await using var again = await EventStream.GetAsync(App.Client, $"/runs/{events[0].RunId}/events", ("Last-Event-ID", events[0].Id));
@@ -180,7 +180,7 @@ public sealed class InternetInferenceTests : ApiTestBase
             : $$$"""{"results":[{"title":"Rome","url":"{{{site.UrlOf("/rome.html")}}}","content":"The Tiber"}]}""");
         StartApp(($"{engine.ToUpperInvariant()}_API_KEY", "key-of-the-test"), ($"WebSearch:{engine}Url", server.Url), AllowedSite());
 
-        var reply = await App.PostAsync("/chat", new { message = "Where does the Tiber flow?", web_search = true });
+        var reply = await App.PostAsync("/chat", new { message = "Tiber flows where?", web_search = true });
 
         Assert.That((reply.Status, reply.Json.GetProperty("sources")[0].Text("excerpt")), Is.EqualTo((200, "The Tiber flows through Rome.")));
     }
