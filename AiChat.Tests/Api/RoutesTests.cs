@@ -1,3 +1,4 @@
+using AiChat.Api.Dialects;
 using Microsoft.AspNetCore.Mvc.Controllers;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -70,7 +71,8 @@ public sealed class RoutesTests : ApiTestBase
     private static IEnumerable<string> Describe(RouteEndpoint endpoint)
     {
         var methods = endpoint.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods ?? ["ANY"];
-        var path = "/" + endpoint.RoutePattern.RawText!.TrimStart('/');
+        var slash = endpoint.Metadata.GetMetadata<TrailingSlashAttribute>() is null ? "" : "/";
+        var path = "/" + endpoint.RoutePattern.RawText!.TrimStart('/') + slash;
         var action = endpoint.Metadata.GetMetadata<ControllerActionDescriptor>();
         var name = endpoint.Metadata.GetMetadata<IEndpointNameMetadata>()?.EndpointName;
         return methods.Select(method => $"{method} {path} → {action?.ControllerName}.{action?.ActionName} ({name})");

@@ -47,7 +47,7 @@ public sealed record ChatApiChatResponse
 public sealed record ChatApiConversationRequest
 {
     /// <summary>The chat it belongs to, a UUID.</summary>
-    [Required]
+    [Required(AllowEmptyStrings = true)]
     public string? ChatId { get; init; }
 
     /// <summary>Who speaks: <c>Human</c> or <c>Assistant</c>, in upper or lower case.</summary>

@@ -152,7 +152,7 @@ public sealed class ChatApiController(
         RequestLogMiddleware.SetRunId(HttpContext, run.RunId);
         RateLimitHeaders.Announce(Response, run.Budgets, time);
         var after = seen.RunId is null || seen.RunId == run.RunId ? seen.Sequence : 0;
-        return run.IsAtEnd(after) ? NoContent() : new TextStreamResult(run, after, command.IsReconnect, executor.Released);
+        return run.IsAtEnd(after) ? NoContent() : new InferenceResult(run, after, command.IsReconnect, executor.Released);
     }
 
     /// <summary>The run of the event, where it is one of this chat; null otherwise.</summary>

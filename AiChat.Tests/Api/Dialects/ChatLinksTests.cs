@@ -26,14 +26,14 @@ public sealed class ChatLinksTests : DialectTestBase
     [Test]
     public async Task ToNext_Followed_IsUnderstood()
     {
-        var first = await App.GetAsync($"/chats/?user_id=a%20%C3%A4&limit=2&cursor={Next.ToText()}");
+        var first = await App.GetAsync($"/models/?user_id=a%20%C3%A4&limit=2&cursor={Next.ToText()}");
 
         var second = await App.GetAsync(first.GetLink("next")!);
 
         Assert.Multiple(() =>
         {
             Assert.That(second.Text, Is.EqualTo("""["probe","a ä"]"""));
-            Assert.That(second.GetLink("next"), Is.EqualTo($"/chats/?user_id=a%20%C3%A4&limit=2&cursor={Next.ToText()}"));
+            Assert.That(second.GetLink("next"), Is.EqualTo($"/models/?user_id=a%20%C3%A4&limit=2&cursor={Next.ToText()}"));
         });
     }
 
@@ -43,7 +43,7 @@ public sealed class ChatLinksTests : DialectTestBase
     [TestCase("limit=1.5", "limit")]
     public async Task List_QueryThatIsNotValid_IsRefused(string query, string field)
     {
-        var reply = await App.GetAsync($"/chats/?{query}");
+        var reply = await App.GetAsync($"/models/?{query}");
 
         Assert.Multiple(() =>
         {
@@ -56,7 +56,7 @@ public sealed class ChatLinksTests : DialectTestBase
     [TestCase("limit=100")]
     public async Task List_LimitWithinBounds_IsTaken(string query)
     {
-        var reply = await App.GetAsync($"/chats/?{query}");
+        var reply = await App.GetAsync($"/models/?{query}");
 
         Assert.That(reply.Status, Is.EqualTo(200));
     }

@@ -98,7 +98,7 @@ public sealed class FastApiErrorsTests : DialectTestBase
     [Test]
     public async Task Get_InvalidUser_IsListedAsQuery()
     {
-        var reply = await App.GetAsync("/chats/?user_id=");
+        var reply = await App.GetAsync("/models/?user_id=");
 
         AssertError(reply, 422, """
             {"detail":[{"type":"value_error","loc":["query","user_id"],"msg":"must be one text of 1 to 256 characters; leave it out for the default user"}]}
@@ -164,8 +164,8 @@ public sealed class FastApiErrorsTests : DialectTestBase
 
     [TestCase("/probe/0199c0de-0000-7000-8000-000000000000?failure=secret")]
     [TestCase("/probe/x?failure=secret")]
-    [TestCase("/chats/?user_id=secret")]
-    [TestCase("/chats/?user_id=secret&limit=secret")]
+    [TestCase("/models/?user_id=secret")]
+    [TestCase("/models/?user_id=secret&limit=secret")]
     public async Task AnyRoute_QueryOfARequest_IsNotLogged(string target)
     {
         var reply = await App.GetAsync(target);

@@ -25,7 +25,7 @@ public sealed class ProbeController : ControllerBase
     /// <summary>List</summary>
     /// <remarks>A bare array.</remarks>
     /// <response code="200">The array.</response>
-    [HttpGet("/chats/", Name = "probeList"), TrailingSlash]
+    [HttpGet("/models/", Name = "probeList"), TrailingSlash]
     [ProducesResponseType<IEnumerable<string>>(StatusCodes.Status200OK)]
     public IActionResult List([UserId] string userId, [FromQuery] ListQuery query)
     {

@@ -8,7 +8,7 @@ namespace AiChat.Api.Dialects.ChatApi;
 /// <param name="after">The position of the last event the client saw.</param>
 /// <param name="hasText">Whether the client shows some text already, of this run or another.</param>
 /// <param name="released"><inheritdoc cref="RunStreamResult" path="/param[@name='released']"/></param>
-internal sealed class TextStreamResult(RunHandle run, long after, bool hasText, CancellationToken released) : RunStreamResult(run, after, released)
+internal sealed class InferenceResult(RunHandle run, long after, bool hasText, CancellationToken released) : RunStreamResult(run, after, released)
 {
     protected override string MediaType => EventStreamResult.ContentType;
 
