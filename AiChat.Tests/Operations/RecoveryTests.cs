@@ -1,7 +1,5 @@
 using System.Text.Json;
 using AiChat.Tests.Support;
-using Dapper;
-using Microsoft.Data.Sqlite;
 
 namespace AiChat.Tests.Operations;
 
@@ -294,7 +292,7 @@ public sealed class RecoveryTests
             await using var follower = await EventStream.GetAsync(second.Client, $"/runs/{shown.RunId}/events");
             steps.Release();
             await follower.ReadTextAsync(shown.Text.Length + "and they ".Length);
-            await WaitForFlushAsync(shown.RunId, shown.Text.Length + "and they ".Length);
+            await FlushedText.WaitForAsync(folder.File("ai_chat.db"), shown.RunId, shown.Text.Length + "and they ".Length);
             await second.KillAsync();
         }
 
@@ -355,7 +353,7 @@ public sealed class RecoveryTests
             server.Client, "/chat", new { message = "A story", stream = true }, ("Idempotency-Key", key));
         steps.Release();
         var events = new List<StreamEvent>(await stream.ReadTextAsync("Once upon ".Length));
-        await WaitForFlushAsync(events[0].RunId, "Once upon ".Length);
+        await FlushedText.WaitForAsync(folder.File("ai_chat.db"), events[0].RunId, "Once upon ".Length);
         if (unflushed.Length > 0)
         {
             steps.Release();
@@ -364,17 +362,6 @@ public sealed class RecoveryTests
 
         await server.KillAsync();
         return new Shown(events[0].RunId, events[0].Data.Text("chat_id")!, events[0].Data.GetRawText(), StreamEvent.Join(events), events[^1].Id, events[^1].Sequence);
-    }
-
-    /// <summary>Waits until that much of the run's text is in the database.</summary>
-    private async Task WaitForFlushAsync(string runId, int length)
-    {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-        await using var connection = new SqliteConnection($"Data Source={folder.File("ai_chat.db")};Mode=ReadOnly;Pooling=False");
-        await connection.OpenAsync();
-        const string sql = "select coalesce(sum(length(text)), 0) from run_events where run_id = @runId and event = 'message.delta'";
-        while (await connection.ExecuteScalarAsync<int>(sql, new { runId }) < length)
-            await Task.Delay(10, patience.Token);
     }
 
     private static async Task<JsonElement> WaitForEndAsync(AiChatProcess server, string? runId)

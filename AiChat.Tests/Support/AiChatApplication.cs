@@ -84,10 +84,16 @@ public sealed class AiChatApplication : IAsyncDisposable
     public Task<ApiReply> PostJsonAsync(string path, string json) => RequestAsync(HttpMethod.Post, path, ToContent(json));
 
     /// <inheritdoc cref="PostAsync"/>
+    public Task<ApiReply> PutAsync(string path, object body) => RequestAsync(HttpMethod.Put, path, JsonContent.Create(body));
+
+    /// <inheritdoc cref="PostAsync"/>
     public Task<ApiReply> PatchAsync(string path, object body) => RequestAsync(HttpMethod.Patch, path, JsonContent.Create(body));
 
     /// <inheritdoc cref="PostJsonAsync"/>
     public Task<ApiReply> PatchJsonAsync(string path, string json) => RequestAsync(HttpMethod.Patch, path, ToContent(json));
+
+    /// <inheritdoc cref="PostJsonAsync"/>
+    public Task<ApiReply> PutJsonAsync(string path, string json) => RequestAsync(HttpMethod.Put, path, ToContent(json));
 
     public async Task<ApiReply> RequestAsync(HttpMethod method, string path, HttpContent? content = null, params (string Name, string Value)[] headers)
     {
