@@ -19,8 +19,9 @@ internal sealed class SchemaCheck(DocumentedApi api)
             return parts.SelectMany(p => FindProblems(value, p!, at));
         if (rules["anyOf"] is JsonArray choices)
             return choices.Select(c => FindProblems(value, c!, at).ToList()).MinBy(p => p.Count)!;
+        // A schema without a type takes everything.
         if (value is null)
-            return IsTrue(rules["nullable"]) ? [] : [$"{at} is null"];
+            return IsTrue(rules["nullable"]) || rules["type"] is null ? [] : [$"{at} is null"];
 
         return rules["type"]?.GetValue<string>() switch
         {
