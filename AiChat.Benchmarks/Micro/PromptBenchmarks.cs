@@ -49,6 +49,9 @@ public class PromptBenchmarks
         public Task<MessagePage?> GetPageAsync(string userId, string chatId, MessageRange range, int limit, CancellationToken cancellationToken) =>
             throw new NotSupportedException();
 
+        public Task<IReadOnlyList<Message>> GetPageOfChatsAsync(
+            string userId, ChatCursor first, int after, ChatCursor last, int limit, CancellationToken cancellationToken) => throw new NotSupportedException();
+
         public IAsyncEnumerable<HistoryMessage> ReadBackwardsAsync(
             string userId, string chatId, int beforeSequence, CancellationToken cancellationToken) => newestFirst.ToAsyncEnumerable();
     }

@@ -37,14 +37,23 @@ public sealed record NewChat
     public string? SystemPrompt { get; init; }
     public string? Metadata { get; init; }
 
+    /// <summary>What is stored in the chat from the beginning, and not answered; null when the chat begins empty.</summary>
+    public FirstMessage? FirstMessage { get; init; }
+
     /// <summary>The client's name for this request; null when it gives none.</summary>
     public string? IdempotencyKey { get; init; }
 }
+
+/// <summary>The message a chat is made with.</summary>
+public sealed record FirstMessage(MessageRole Role, string Content);
 
 /// <summary>A chat that was asked for.</summary>
 /// <param name="Chat">The chat as it was made.</param>
 /// <param name="IsReplay">Whether an earlier request with the same key has made it.</param>
 public readonly record struct CreatedChat(Chat Chat, bool IsReplay);
+
+/// <summary>A chat with all its messages, oldest first, which are read while they are asked for.</summary>
+public sealed record ChatWithMessages(Chat Chat, IAsyncEnumerable<Message> Messages);
 
 /// <summary>What a client changes in a chat: a field that is not given stays, one given as null is emptied.</summary>
 public sealed record ChatChanges

@@ -25,7 +25,10 @@ public sealed class ChatService(
 
         RequireModel(request.Model);
         var chat = Build(request, now);
-        return await chats.CreateAsync(chat, key, cancellationToken) is { } taken ? Replay(request, key!, taken) : new CreatedChat(chat, IsReplay: false);
+        var taken = ToMessage(request, chat) is { } message
+            ? await chats.CreateAsync(chat, message, key, cancellationToken)
+            : await chats.CreateAsync(chat, key, cancellationToken);
+        return taken is null ? new CreatedChat(chat, IsReplay: false) : Replay(request, key!, taken);
     }
 
     /// <summary>The user's most recently updated chat, or a new one when there is none; however many ask at once, one is made.</summary>
@@ -122,6 +125,30 @@ public sealed class ChatService(
         static MessageRange From(MessageRange range, int after) => range with { After = after };
     }
 
+    /// <summary>
+    /// The chats of a page with all their messages, in constant memory and without a statement for each chat; read bit by bit, so a slow
+    /// reader holds no transaction open. Meant to be read once and in order, every chat to its end before the next one.
+    /// </summary>
+    public IEnumerable<ChatWithMessages> WithMessages(string userId, ChatPage page)
+    {
+        var reader = new ChatPageReader(this, userId, page.Chats);
+        return page.Chats.Select((chat, place) => new ChatWithMessages(chat, reader.ReadAsync(place)));
+    }
+
+    /// <summary>Messages of the chats from one to another, in the order of the list and as they are now.</summary>
+    internal async Task<IReadOnlyList<Message>> GetMessagesAsync(
+        string userId, Chat first, int after, Chat last, CancellationToken cancellationToken)
+    {
+        var page = await ReadAsync();
+        // As above.
+        return ShowProgress(page.Any(IsInNeither) ? await ReadAsync() : page);
+
+        Task<IReadOnlyList<Message>> ReadAsync() =>
+            messages.GetPageOfChatsAsync(userId, ToCursor(first), after, ToCursor(last), StreamPageSize, cancellationToken);
+
+        static ChatCursor ToCursor(Chat chat) => new(chat.UpdatedAt, chat.Id);
+    }
+
     /// <summary>The changed chat; null when the user has no such chat. Changing nothing leaves <see cref="Chat.UpdatedAt"/> as it was.</summary>
     /// <exception cref="Errors.InvalidRequestException"><c>unknown_model</c>.</exception>
     public Task<Chat?> UpdateAsync(string userId, string chatId, ChatChanges changes, CancellationToken cancellationToken)
@@ -150,6 +177,7 @@ public sealed class ChatService(
         Model = request.Model,
         SystemPrompt = request.SystemPrompt,
         Metadata = request.Metadata,
+        MessageCount = request.FirstMessage is null ? 0 : 1,
         CreatedAt = now,
         UpdatedAt = now,
     };
@@ -164,8 +192,27 @@ public sealed class ChatService(
         ? null
         : new IdempotencyKey(
             request.UserId, request.IdempotencyKey,
-            IdempotencyKey.GetFingerprint("create_chat", request.Title, request.Model, request.SystemPrompt, request.Metadata),
+            IdempotencyKey.GetFingerprint("create_chat", ToFields(request)),
             now - options.Value.IdempotencyRetention);
+
+    private static string?[] ToFields(NewChat request)
+    {
+        string?[] fields = [request.Title, request.Model, request.SystemPrompt, request.Metadata];
+        // Counts only where it is given: the keys of earlier versions are still known.
+        return request.FirstMessage is { } first ? [.. fields, first.Role.ToString(), first.Content] : fields;
+    }
+
+    private static Message? ToMessage(NewChat request, Chat chat) => request.FirstMessage is not { } first ? null : new Message
+    {
+        Id = Guid.CreateVersion7(chat.CreatedAt).ToString(),
+        ChatId = chat.Id,
+        Sequence = 1,
+        Role = first.Role,
+        Content = first.Content,
+        Status = MessageStatus.Completed,
+        CreatedAt = chat.CreatedAt,
+        UpdatedAt = chat.CreatedAt,
+    };
 
     private bool IsInNeither(Message message) => message is { Status: MessageStatus.InProgress, RunId: { } runId } && executor.Find(runId) is null;
 

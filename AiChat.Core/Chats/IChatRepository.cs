@@ -10,6 +10,10 @@ public interface IChatRepository
     /// </summary>
     Task<KeyedRequest?> CreateAsync(Chat chat, IdempotencyKey? key, CancellationToken cancellationToken);
 
+    /// <summary>The same, with the first message of the chat.</summary>
+    /// <inheritdoc cref="CreateAsync(Chat, IdempotencyKey?, CancellationToken)"/>
+    Task<KeyedRequest?> CreateAsync(Chat chat, Message message, IdempotencyKey? key, CancellationToken cancellationToken);
+
     /// <summary>Null when there is no such chat.</summary>
     Task<Chat?> GetAsync(string userId, string chatId, CancellationToken cancellationToken);
 

@@ -20,14 +20,26 @@ public sealed class ChatRepository(SqliteDatabase database) : IChatRepository
         on conflict (id) do update set chat_count = chat_count + 1
         """;
 
-    public Task<KeyedRequest?> CreateAsync(Chat chat, IdempotencyKey? key, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
+    public Task<KeyedRequest?> CreateAsync(Chat chat, IdempotencyKey? key, CancellationToken cancellationToken) =>
+        database.WriteAsync(connection => CreateAsync(connection, chat, key));
+
+    public Task<KeyedRequest?> CreateAsync(
+        Chat chat, Message message, IdempotencyKey? key, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
+    {
+        if (await CreateAsync(connection, chat, key) is { } earlier)
+            return earlier;
+        await MessageRepository.InsertAsync(connection, message);
+        return default(KeyedRequest?);
+    });
+
+    private static async Task<KeyedRequest?> CreateAsync(DbConnection connection, Chat chat, IdempotencyKey? key)
     {
         if (key is not null && await IdempotencyRepository.ClaimAsync(connection, key, chat.Id, chat.CreatedAt) is { } earlier)
             return earlier;
         await connection.ExecuteAsync(Statement.Of(InsertSql, chat));
         await connection.ExecuteAsync(Statement.Of(CountUpSql, new { chat.UserId }));
-        return default(KeyedRequest?);
-    });
+        return null;
+    }
 
     private const string GetSql = """
         select id, user_id, title, model, system_prompt, metadata, message_count, created_at, updated_at

@@ -38,18 +38,21 @@ public sealed class MessageRepository(SqliteDatabase database) : IMessageReposit
             CreatedAt = now,
             UpdatedAt = now,
         };
-        await connection.ExecuteAsync(Statement.Of(InsertSql, new
-        {
-            stored.ChatId,
-            stored.Sequence,
-            stored.Id,
-            Role = StoredNames.ToName(stored.Role),
-            stored.Content,
-            stored.ToolCalls,
-            stored.CreatedAt,
-        }));
+        await InsertAsync(connection, stored);
         return stored;
     });
+
+    /// <summary>Stores a whole message that no run has written; its chat counts it already.</summary>
+    internal static Task InsertAsync(DbConnection connection, Message message) => connection.ExecuteAsync(Statement.Of(InsertSql, new
+    {
+        message.ChatId,
+        message.Sequence,
+        message.Id,
+        Role = StoredNames.ToName(message.Role),
+        message.Content,
+        message.ToolCalls,
+        message.CreatedAt,
+    }));
 
     private const string FindChatSql = """
         select m.chat_id from messages m join chats c on c.id = m.chat_id where m.id = @MessageId and c.user_id = @UserId
@@ -115,8 +118,38 @@ public sealed class MessageRepository(SqliteDatabase database) : IMessageReposit
         };
     }
 
-    /// <summary>Row by row and by position: pages of messages are what is read most, and mapping by name boxes every number.</summary>
-    private static async Task<List<Message>> ReadAsync(DbConnection connection, CommandDefinition command, string chatId)
+    private const string PageOfChatsSql = """
+        select m.id, m.sequence, m.role, m.content, m.tool_calls, m.status, m.model, m.run_id, m.sources, m.created_at, m.updated_at, m.chat_id
+        from chats c
+        join messages m on m.chat_id = c.id
+        where c.user_id = @UserId and (c.updated_at, c.id) <= (@FirstAt, @FirstId) and (c.updated_at, c.id) >= (@LastAt, @LastId)
+          and m.sequence > case when c.id = @FirstId then @After else 0 end
+        order by c.updated_at desc, c.id desc, m.sequence
+        limit @Limit
+        """;
+
+    public async Task<IReadOnlyList<Message>> GetPageOfChatsAsync(
+        string userId, ChatCursor first, int after, ChatCursor last, int limit, CancellationToken cancellationToken)
+    {
+        var parameters = new
+        {
+            UserId = userId,
+            FirstAt = first.UpdatedAt,
+            FirstId = first.Id,
+            After = after,
+            LastAt = last.UpdatedAt,
+            LastId = last.Id,
+            Limit = limit,
+        };
+        using var lease = await database.RentReaderAsync(cancellationToken);
+        return await ReadAsync(lease.Connection, Statement.Of(PageOfChatsSql, parameters, cancellationToken), chatId: null);
+    }
+
+    /// <summary>
+    /// Row by row and by position: pages of messages are what is read most, and mapping by name boxes every number. Without a chat's id
+    /// the rows have it.
+    /// </summary>
+    private static async Task<List<Message>> ReadAsync(DbConnection connection, CommandDefinition command, string? chatId)
     {
         var messages = new List<Message>();
         // Not DisposeAsync: Dapper's reader then keeps the command, and its statement is compiled again next time.
@@ -126,7 +159,7 @@ public sealed class MessageRepository(SqliteDatabase database) : IMessageReposit
             messages.Add(new Message
             {
                 Id = row.GetString(0),
-                ChatId = chatId,
+                ChatId = chatId ?? row.GetString(11),
                 Sequence = row.GetInt32(1),
                 Role = StoredNames.ToRole(row.GetString(2)),
                 Content = row.GetString(3),

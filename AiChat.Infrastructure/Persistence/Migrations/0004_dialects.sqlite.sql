@@ -15,3 +15,7 @@ alter table messages add column sources text;
 -- Beside seams there are sources now: their text is a JSON object.
 drop index run_events_seams;
 create index run_events_marks on run_events (run_id, sequence) where event <> 'message.delta';
+
+-- It always was unique; that it says so lets messages of several chats be read in its order without sorting them.
+drop index chats_by_user;
+create unique index chats_by_user on chats (user_id, updated_at desc, id desc);

@@ -118,6 +118,62 @@ public sealed class MessageRepositoryTests(Engine engine) : RepositoryTestBase(e
     }
 
     [Test]
+    public async Task GetPageOfChatsAsync_SeveralChats_AreInTheOrderOfTheList()
+    {
+        var chats = await CreatePageAsync();
+
+        var page = await GetPageOfChatsAsync(chats[0], after: 0, chats[^1]);
+
+        Assert.That(page, Is.EqualTo(new[] { "a 1", "a 2", "b 1", "b 2", "b 3", "b 4", "d 1", "d 2" }));
+    }
+
+    [TestCase(1, 2, 3, 10, new[] { "b 3", "b 4", "d 1", "d 2" })]
+    [TestCase(1, 4, 3, 10, new[] { "d 1", "d 2" })]
+    [TestCase(0, 1, 1, 10, new[] { "a 2", "b 1", "b 2", "b 3", "b 4" })]
+    [TestCase(0, 0, 3, 3, new[] { "a 1", "a 2", "b 1" })]
+    [TestCase(2, 0, 2, 10, new string[0])]
+    public async Task GetPageOfChatsAsync_FromTheMiddle_GoesOnRightThere(int first, int after, int last, int limit, string[] expected)
+    {
+        var chats = await CreatePageAsync();
+
+        var page = await GetPageOfChatsAsync(chats[first], after, chats[last], limit);
+
+        Assert.That(page, Is.EqualTo(expected));
+    }
+
+    [Test]
+    public async Task GetPageOfChatsAsync_Message_IsThatOfItsChat()
+    {
+        var chats = await CreatePageAsync();
+
+        var page = await Database.Messages.GetPageOfChatsAsync(Anna, ToCursor(chats[0]), 0, ToCursor(chats[0]), 10, None);
+
+        var own = await Database.Messages.GetPageAsync(Anna, "a", default, 10, None);
+        Assert.That(page, Is.EqualTo(own!.Messages));
+    }
+
+    [Test]
+    public async Task GetPageOfChatsAsync_ChatsOfSomebodyElse_AreNotThere()
+    {
+        var chats = await CreatePageAsync();
+
+        var page = await Database.Messages.GetPageOfChatsAsync(Bob, ToCursor(chats[0]), 0, ToCursor(chats[^1]), 10, None);
+
+        Assert.That(page, Is.Empty);
+    }
+
+    [Test]
+    public async Task GetPageOfChatsAsync_ChatThatWasUpdated_HasLeftItsPlace()
+    {
+        var chats = await CreatePageAsync();
+        await Database.Chats.UpdateAsync(Anna, "b", new ChatChanges { Title = "New" }, At(1000), None);
+
+        var page = await GetPageOfChatsAsync(chats[0], after: 0, chats[^1]);
+
+        Assert.That(page, Is.EqualTo(new[] { "a 1", "a 2", "d 1", "d 2" }));
+    }
+
+    [Test]
     public async Task ReadBackwardsAsync_Turns_GivesThemNewestFirst()
     {
         await AddTurnsAsync(2);
@@ -203,4 +259,27 @@ public sealed class MessageRepositoryTests(Engine engine) : RepositoryTestBase(e
 
     private async Task<List<HistoryMessage>> ReadBackwardsAsync(int before) =>
         await Database.Messages.ReadBackwardsAsync(Anna, ChatId, before, None).ToListAsync();
+
+    private static ChatCursor ToCursor(Chat chat) => new(chat.UpdatedAt, chat.Id);
+
+    private async Task<IEnumerable<string>> GetPageOfChatsAsync(Chat first, int after, Chat last, int limit = 10)
+    {
+        var page = await Database.Messages.GetPageOfChatsAsync(Anna, ToCursor(first), after, ToCursor(last), limit, None);
+        return page.Select(m => $"{m.ChatId} {m.Sequence}");
+    }
+
+    /// <summary>Chats with one turn, two, none, and one, as they are in the list; the last two were updated in the same moment.</summary>
+    private async Task<IReadOnlyList<Chat>> CreatePageAsync()
+    {
+        foreach (var (id, turns) in new[] { ("a", 1), ("b", 2), ("e", 0), ("d", 1) })
+        {
+            await CreateChatAsync(id);
+            for (var i = 0; i < turns; i++)
+                await AddTurnAsync(id);
+        }
+
+        await Database.ExecuteAsync("update chats set updated_at = case id when 'a' then @A when 'b' then @B else @Others end where id <> @ChatId",
+            new { A = At(300), B = At(200), Others = At(100), ChatId });
+        return (await Database.Chats.ListAsync(Anna, 4, null, None)).Chats;
+    }
 }
