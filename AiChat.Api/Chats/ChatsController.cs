@@ -107,8 +107,7 @@ public sealed class ChatsController(ChatService chats, IHostApplicationLifetime 
         if (messages is null)
             return ProblemResult.NoSuchChat();
 
-        // A reader that has stopped reading must not hold up the shutdown.
-        Response.RegisterForDispose(lifetime.ApplicationStopping.Register(HttpContext.Abort));
+        HttpContext.AbortAtShutdown(lifetime);
         return Ok(messages.Select(m => m.ToResponse()));
     }
 }

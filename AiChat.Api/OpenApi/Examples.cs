@@ -39,17 +39,17 @@ internal static class Examples
     public const string InvalidPathId = "invalid_path_id";
 
     private const string MustBeUuid = "must be a UUID, such as 0199c0de-0000-7000-8000-000000000000";
-    private const string UserMessageId = "0199c0de-8f21-7a55-b1c2-7d8e9f0a1b2c";
-    private const string AssistantMessageId = "0199c0de-8f21-7a56-8e3f-1a2b3c4d5e6f";
+    public const string UserMessageId = "0199c0de-8f21-7a55-b1c2-7d8e9f0a1b2c";
+    public const string AssistantMessageId = "0199c0de-8f21-7a56-8e3f-1a2b3c4d5e6f";
     private const string Provider = "groq";
     private const string FastModel = "openai/gpt-oss-20b";
     private const string SmartModel = "openai/gpt-oss-120b";
-    private const string Question = "Which three places should I see on one day in Rome?";
-    private const string Reply = "The Colosseum in the morning, the Pantheon at noon, and the Trevi Fountain in the evening.";
+    public const string Question = "Which three places should I see on one day in Rome?";
+    public const string Reply = "The Colosseum in the morning, the Pantheon at noon, and the Trevi Fountain in the evening.";
 
-    private static readonly DateTimeOffset Created = new(2026, 3, 14, 9, 26, 53, 589, TimeSpan.Zero);
-    private static readonly DateTimeOffset Sent = Created.AddSeconds(13.5);
-    private static readonly DateTimeOffset Answered = Sent.AddMilliseconds(743);
+    public static readonly DateTimeOffset Created = new(2026, 3, 14, 9, 26, 53, 589, TimeSpan.Zero);
+    public static readonly DateTimeOffset Sent = Created.AddSeconds(13.5);
+    public static readonly DateTimeOffset Answered = Sent.AddMilliseconds(743);
 
     private static readonly ChatResponse Chat = new()
     {

@@ -14,13 +14,15 @@ internal sealed class EventStreamResult(RunHandle run, long after, CancellationT
     protected override string MediaType => ContentType;
 
     /// <summary>Whether the client wants events, and says so in the way browsers do.</summary>
-    /// <remarks>Weighed against JSON by their qualities (RFC 9110, section 12.5.1); whoever takes both as gladly gets events.</remarks>
-    public static bool IsAskedFor(HttpRequest request)
+    /// <param name="request">What the client sent.</param>
+    /// <param name="other">The media type it gets otherwise.</param>
+    /// <remarks>Weighed against each other by their qualities (RFC 9110, section 12.5.1); whoever takes both as gladly gets events.</remarks>
+    public static bool IsAskedFor(HttpRequest request, string other = "application/json")
     {
         if (request.Headers.Accept.Count == 0 || !MediaTypeHeaderValue.TryParseList(request.Headers.Accept, out var accepted))
             return false;
         var events = GetQuality(accepted, ContentType);
-        return events > 0 && events >= GetQuality(accepted, "application/json");
+        return events > 0 && events >= GetQuality(accepted, other);
     }
 
     protected override bool IsBeginning(RunEvent runEvent) => true;

@@ -51,15 +51,23 @@ internal abstract class RunStreamResult(RunHandle run, long after, CancellationT
 
     protected abstract IRunEventWriter CreateWriter(HttpContext http);
 
+    /// <summary>Whether the answer is one that ends behind this event; its connection is broken off where it only seems to be.</summary>
+    protected virtual bool IsEnd(RunEvent last) => true;
+
     /// <summary>What is written is sent, then each event that comes.</summary>
     private async Task WriteAsync(IAsyncEnumerator<RunEvent> events, IRunEventWriter writer, HttpContext http)
     {
-        while (true)
+        for (var isMore = true; isMore;)
         {
             var flushed = await http.Response.BodyWriter.FlushAsync(released);
-            if (flushed.IsCompleted || !await events.MoveNextAsync())
+            if (flushed.IsCompleted)
                 return;
-            writer.Write(events.Current);
+            var last = events.Current;
+            isMore = await events.MoveNextAsync();
+            if (isMore)
+                writer.Write(events.Current);
+            else if (!IsEnd(last))
+                http.Abort();
         }
     }
 

@@ -1,7 +1,6 @@
 using AiChat.Api.Budgets;
 using AiChat.Api.Chats;
 using AiChat.Api.Errors;
-using AiChat.Api.Logging;
 using AiChat.Api.OpenApi;
 using AiChat.Core.Budgets;
 using AiChat.Core.Errors;
@@ -58,10 +57,7 @@ public sealed class SendController(RunService runs, RunExecutor executor, TimePr
 
     private async Task<IActionResult> Answer(RunHandle run, bool? isStream, CancellationToken ct)
     {
-        RequestLogMiddleware.SetRunId(HttpContext, run.RunId);
-        if (run.IsReplay)
-            IdempotencyKeyAttribute.MarkReplayed(Response);
-        RateLimitHeaders.Announce(Response, run.Budgets, time);
+        RunHeaders.Announce(HttpContext, run, time);
         if (isStream ?? EventStreamResult.IsAskedFor(Request))
             return new EventStreamResult(run, after: 0, executor.Released);
         return Ok((await run.WaitAsync(ct)).ToResponse());

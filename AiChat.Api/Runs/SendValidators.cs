@@ -14,6 +14,14 @@ internal static class SendLimits
     public const double HighestTemperature = 2;
 }
 
+internal static class SendRules
+{
+    /// <summary>What can be said in a chat.</summary>
+    public static IRuleBuilderOptions<T, string?> Message<T>(this IRuleBuilder<T, string?> rule) => rule
+        .Text(SendLimits.LongestMessage)
+        .Must(text => !string.IsNullOrWhiteSpace(text)).WithMessage("must not be empty");
+}
+
 internal sealed class SendValidator : AbstractValidator<SendRequest>
 {
     public SendValidator(ModelRegistry models)
@@ -22,9 +30,7 @@ internal sealed class SendValidator : AbstractValidator<SendRequest>
             .Must(id => id is null || Guid.TryParse(id, out _)).WithErrorCode(Problem.InvalidId)
             .WithMessage("must be a UUID, such as 0199c0de-0000-7000-8000-000000000000; leave it out for a new chat");
         RuleFor(r => r.UserId).UserId();
-        RuleFor(r => r.Message)
-            .Text(SendLimits.LongestMessage)
-            .Must(text => !string.IsNullOrWhiteSpace(text)).WithMessage("must not be empty");
+        RuleFor(r => r.Message).Message();
         RuleFor(r => r.Model).Alias(models);
         RuleFor(r => r.Temperature).InclusiveBetween(SendLimits.LowestTemperature, SendLimits.HighestTemperature)
             .WithMessage($"must be from {SendLimits.LowestTemperature} to {SendLimits.HighestTemperature}");

@@ -24,6 +24,9 @@ public sealed class RunHandle
 
     public string ChatId { get; }
 
+    /// <summary>The reply, as a message of its chat.</summary>
+    public string MessageId => log.MessageId;
+
     /// <summary>Whether the request that asked for it had been accepted before, under the same key.</summary>
     public bool IsReplay { get; }
 

@@ -40,6 +40,9 @@ public sealed class RunLog
 
     public RunLog(RunStarted started, TimeProvider time) => (this.started, this.time) = (started, time);
 
+    /// <inheritdoc cref="RunStarted.AssistantMessageId"/>
+    public string MessageId => started.AssistantMessageId;
+
     /// <summary>Number of the attempt that begins, or goes on, when nothing was asked of a model yet.</summary>
     public int Attempt
     {
