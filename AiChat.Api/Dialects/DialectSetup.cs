@@ -1,5 +1,6 @@
 using AiChat.Api.Dialects.ChatApi;
 using AiChat.Api.Dialects.ChatHistory;
+using AiChat.Api.Dialects.CreateChat;
 using Swashbuckle.AspNetCore.SwaggerGen;
 
 namespace AiChat.Api.Dialects;
@@ -10,6 +11,7 @@ internal static class DialectSetup
     public static void AddDialects(this IServiceCollection services)
     {
         services.AddSingleton<MatcherPolicy, TrailingSlashPolicy>();
+        services.AddSingleton(CreateChatExamples.All);
         services.AddSingleton(ChatHistoryExamples.All);
         services.Configure<SwaggerGenOptions>(swagger => swagger.OperationFilter<QueryOrBodyFilter>());
         services.AddSingleton(ChatApiExamples.All);

@@ -204,7 +204,7 @@ public sealed class DocumentedBehaviourTests
 
     /// <summary>Whether an error, a problem of ours or one of a dialect, says that this field is not valid.</summary>
     private static bool IsAbout(JsonNode error, string field) => error["detail"] is JsonArray fields
-        ? fields.Any(f => (string?)f!["loc"]![1] == field)
+        ? fields.Any(f => (string?)f!["type"] == "value_error" && (string?)f["loc"]![1] == field)
         : (string?)error["code"] == "validation_failed" && error["errors"]![field] is not null;
 
     /// <summary>The values on both sides of every limit.</summary>

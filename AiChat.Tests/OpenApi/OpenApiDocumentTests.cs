@@ -195,6 +195,11 @@ public sealed class OpenApiDocumentTests
     [TestCase("getUsage", "200 400 422 500 503")]
     [TestCase("listModels", "200 400 500")]
     [TestCase("getReadiness", "200 400 500 503")]
+    [TestCase("createChatWithMessage", "200 400 404 409 413 415 422 429 500 502 503 504")]
+    [TestCase("addMessageToChat", "200 400 404 409 413 415 422 429 500 502 503 504")]
+    [TestCase("getTextsOfChat", "200 400 404 422 500 503")]
+    [TestCase("listChatIds", "200 400 422 500 503")]
+    [TestCase("deleteChatAndSaySo", "200 400 404 422 500 503")]
     public void Responses_OfAnOperation_AreEveryStatusItCanAnswer(string operationId, string statuses)
     {
         var operation = api.Operations.Single(o => o.Id == operationId);
@@ -215,6 +220,9 @@ public sealed class OpenApiDocumentTests
     [TestCase("sendMessage", "429", "Retry-After")]
     [TestCase("sendMessage", "503", "Retry-After")]
     [TestCase("getChat", "503", "Retry-After")]
+    [TestCase("createChatWithMessage", "200", "X-Run-Id")]
+    [TestCase("addMessageToChat", "200", "X-Message-Id")]
+    [TestCase("listChatIds", "200", "Link")]
     public void Headers_OfAResponse_AreDeclared(string operationId, string status, string header)
     {
         var operation = api.Operations.Single(o => o.Id == operationId);

@@ -106,8 +106,7 @@ public sealed class ChatHistoryController(ChatService chats, IHostApplicationLif
 
     private OkObjectResult Stream(object answer)
     {
-        // A reader that has stopped reading must not hold up the shutdown.
-        Response.RegisterForDispose(lifetime.ApplicationStopping.Register(HttpContext.Abort));
+        HttpContext.AbortAtShutdown(lifetime);
         return Ok(answer);
     }
 }

@@ -21,7 +21,7 @@ public abstract class DialectTestBase : ApiTestBase
             {
                 [typeof(ProbeRequest)] = [new("whole", "Everything", """{"chat_title":"A","first_message":{"role":"user","text":"Hi"}}""")],
             },
-            Answers = [new ProbeResponse { ConversationId = Examples.ChatId, Text = "Hi" }, new[] { "probe", "default" }],
+            Answers = [new ProbeResponse { ConversationId = Examples.ChatId, Text = "Hi" }, new ProbeList("probe", "default")],
             Problems = [new(ProbeController.OwnProblem, Problem.Invalid(new Dictionary<string, string[]> { ["first_message.text"] = ["must not be empty"] }))],
         });
     }

@@ -1,3 +1,4 @@
+using System.Collections.ObjectModel;
 using AiChat.Api.Chats;
 using AiChat.Api.Dialects;
 using AiChat.Api.Errors;
@@ -26,7 +27,7 @@ public sealed class ProbeController : ControllerBase
     /// <remarks>A bare array.</remarks>
     /// <response code="200">The array.</response>
     [HttpGet("/models/", Name = "probeList"), TrailingSlash]
-    [ProducesResponseType<IEnumerable<string>>(StatusCodes.Status200OK)]
+    [ProducesResponseType<ProbeList>(StatusCodes.Status200OK)]
     public IActionResult List([UserId] string userId, [FromQuery] ListQuery query)
     {
         if (query.ToCursor() is { } next)
@@ -73,6 +74,9 @@ public sealed record ProbeRequest
     /// <summary>An object.</summary>
     public ProbeMessage? FirstMessage { get; init; }
 }
+
+/// <summary>A bare array, told apart from those of other dialects.</summary>
+public sealed class ProbeList(params string[] items) : ReadOnlyCollection<string>(items);
 
 /// <summary>The object inside.</summary>
 public sealed record ProbeMessage
