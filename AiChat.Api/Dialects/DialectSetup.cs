@@ -1,3 +1,4 @@
+using AiChat.Api.Dialects.ChatAi;
 using AiChat.Api.Dialects.ChatApi;
 using AiChat.Api.Dialects.ChatHistory;
 using AiChat.Api.Dialects.CreateChat;
@@ -15,5 +16,6 @@ internal static class DialectSetup
         services.AddSingleton(ChatHistoryExamples.All);
         services.Configure<SwaggerGenOptions>(swagger => swagger.OperationFilter<QueryOrBodyFilter>());
         services.AddSingleton(ChatApiExamples.All);
+        services.AddSingleton(ChatAiExamples.All);
     }
 }

@@ -200,6 +200,9 @@ public sealed class OpenApiDocumentTests
     [TestCase("getTextsOfChat", "200 400 404 422 500 503")]
     [TestCase("listChatIds", "200 400 422 500 503")]
     [TestCase("deleteChatAndSaySo", "200 400 404 422 500 503")]
+    [TestCase("startConversation", "200 400 422 500 503")]
+    [TestCase("completeConversation", "200 400 404 409 413 415 422 429 500 502 503 504")]
+    [TestCase("listConversationsWithMessages", "200 400 422 500 503")]
     public void Responses_OfAnOperation_AreEveryStatusItCanAnswer(string operationId, string statuses)
     {
         var operation = api.Operations.Single(o => o.Id == operationId);
@@ -223,6 +226,9 @@ public sealed class OpenApiDocumentTests
     [TestCase("createChatWithMessage", "200", "X-Run-Id")]
     [TestCase("addMessageToChat", "200", "X-Message-Id")]
     [TestCase("listChatIds", "200", "Link")]
+    [TestCase("completeConversation", "200", "X-Run-Id")]
+    [TestCase("completeConversation", "200", "X-Message-Id")]
+    [TestCase("listConversationsWithMessages", "200", "Link")]
     public void Headers_OfAResponse_AreDeclared(string operationId, string status, string header)
     {
         var operation = api.Operations.Single(o => o.Id == operationId);

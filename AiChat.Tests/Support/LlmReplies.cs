@@ -85,6 +85,16 @@ public static class LlmReplies
         throw new CutException();
     };
 
+    /// <summary>The same, with a step in front of the end of the connection.</summary>
+    public static LlmReply SteppedCut(SemaphoreSlim steps, params string[] pieces) => async call =>
+    {
+        BeginStream(call);
+        foreach (var piece in pieces)
+            await call.SendAsync(Event(Chunk(call.Request.Model, piece)));
+        await steps.WaitAsync(call.Aborted);
+        throw new CutException();
+    };
+
     /// <summary>A stream of exactly these bytes, one array at a time.</summary>
     public static LlmReply RawStream(params byte[][] parts) => async call =>
     {
