@@ -22,6 +22,7 @@ public sealed partial class CandidateCircuit
     private volatile BreakerState state;
     private Refusal? refusal;
     private int failuresInARow;
+    private bool isAnnounced;
     private volatile object? lastError;
 
     /// <param name="provider">The provider's name, for the log.</param>
@@ -127,10 +128,13 @@ public sealed partial class CandidateCircuit
         if (former is { Error: ProviderError.Unauthorized or ProviderError.UnknownModel } && IsTrouble(failure.Error))
             return;
         var since = former?.Error == failure.Error ? former.Since : now;
-        Interlocked.Exchange(ref refusal, new Refusal(failure.Error, since, now + wait, wait));
-        if (former is null)
+        var before = Interlocked.Exchange(ref refusal, new Refusal(failure.Error, since, now + wait, wait));
+        if (before is null && (!IsTrouble(failure.Error) || TryAnnounce()))
             LogOpened(provider, model, wait, failure.Error, failure.Message);
     }
+
+    /// <summary>True for the first of those who find, at the same moment and each in its own way, that it does not work.</summary>
+    private bool TryAnnounce() => !Interlocked.Exchange(ref isAnnounced, true);
 
     /// <summary>One call when the time of the refusal is over; the others are turned away for as long again, or until it is good.</summary>
     private async ValueTask<bool> TryAgainAsync(Refusal refused, Func<ValueTask<ProviderException?>> call)
@@ -146,7 +150,11 @@ public sealed partial class CandidateCircuit
         {
             var failure = await call();
             if (failure is null && Interlocked.CompareExchange(ref refusal, null, trying) == trying)
+            {
+                Volatile.Write(ref isAnnounced, false);
                 LogClosed(provider, model);
+            }
+
             await ReportAsync(failure);
             return true;
         }
@@ -194,13 +202,14 @@ public sealed partial class CandidateCircuit
     {
         var isNews = state.State == CandidateState.Closed;
         SetState(CandidateState.Open, options.BreakDuration);
-        if (isNews && failure is not null)
+        if (isNews && failure is not null && TryAnnounce())
             LogOpened(provider, model, options.BreakDuration, failure.Error, failure.Message);
     }
 
     private void Close()
     {
         SetState(CandidateState.Closed, null);
+        Volatile.Write(ref isAnnounced, false);
         LogClosed(provider, model);
     }
 
