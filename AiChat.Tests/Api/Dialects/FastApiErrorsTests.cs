@@ -105,13 +105,13 @@ public sealed class FastApiErrorsTests : DialectTestBase
             """);
     }
 
-    [TestCase("model", "body", "model", "must be one of: fast, smart")]
-    [TestCase("key", "header", "Idempotency-Key", "was used for another request")]
-    public async Task Get_RequestTheCoreRefuses_NamesTheField(string failure, string place, string field, string message)
+    [TestCase("model", "unknown_model", "body", "model", "must be one of: fast, smart")]
+    [TestCase("key", "idempotency_key_reused", "header", "Idempotency-Key", "was used for another request")]
+    public async Task Get_RequestTheCoreRefuses_NamesTheProblemAndTheField(string failure, string type, string place, string field, string message)
     {
         var reply = await App.GetAsync($"{Target}?failure={failure}");
 
-        AssertError(reply, 422, $$"""{"detail":[{"type":"value_error","loc":["{{place}}","{{field}}"],"msg":"{{message}}"}]}""");
+        AssertError(reply, 422, $$"""{"detail":[{"type":"{{type}}","loc":["{{place}}","{{field}}"],"msg":"{{message}}"}]}""");
     }
 
     [Test]
