@@ -27,6 +27,17 @@ internal static class LoggingSetup
 {
     private const string TextTemplate = "{Timestamp:HH:mm:ss.fff} {Level:u3} {Message:lj}{NewLine}{Exception}";
 
+    private static readonly string[] SilentCategories =
+    [
+        // How the server fails to start is told in one sentence (Startup).
+        "Microsoft.Extensions.Hosting.Internal.Host",
+        // Shows every request with its query, which may hold what users say. The request log replaces it; besides, its scope around every
+        // request costs more than all of our own work before the database.
+        "Microsoft.AspNetCore.Hosting.Diagnostics",
+        // Shows the queries of requests that are no HTTP.
+        "Microsoft.AspNetCore.Server.Kestrel.BadRequests",
+    ];
+
     /// <summary>Serilog to the console, written beside the requests.</summary>
     public static void AddLogging(this WebApplicationBuilder builder)
     {
@@ -35,10 +46,13 @@ internal static class LoggingSetup
 
         builder.Logging.ClearProviders();
         builder.Logging.AddConfiguration(builder.Configuration.GetSection(LogOptions.Section));
-        // How the server fails to start is told in one sentence (Startup); and the request log replaces the framework's, whose scope
-        // around every request costs more than all of our own work before the database.
-        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
-        builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
+        foreach (var category in SilentCategories)
+        {
+            builder.Logging.AddFilter(category, LogLevel.None);
+            // By name as well: levels that are set for one provider would win over those for all of them.
+            builder.Logging.AddFilter<SerilogLoggerProvider>(category, LogLevel.None);
+        }
+
         builder.Services.AddSingleton<ILoggerProvider>(_ =>
             new SerilogLoggerProvider(CreateLogger(isJson: builder.Configuration[$"{LogOptions.Section}:Format"] == "json"), dispose: true));
     }
