@@ -1,5 +1,6 @@
 using AiChat.Api.Configuration;
 using AiChat.Api.Dialects;
+using AiChat.Api.Runs;
 using Microsoft.OpenApi;
 using Swashbuckle.AspNetCore.SwaggerGen;
 
@@ -52,6 +53,8 @@ internal static class OpenApiSetup
             swagger.SwaggerGeneratorOptions.PathGroupSelector = route => TrailingSlashAttribute.IsOn(route) ? $"{group(route)}/" : group(route);
             foreach (var file in Directory.GetFiles(AppContext.BaseDirectory, "AiChat.*.xml"))
                 swagger.IncludeXmlComments(file);
+            // A text in the query, not an object of the document.
+            swagger.MapType<SeenEvent>(() => new OpenApiSchema { Type = JsonSchemaType.String });
             swagger.SchemaFilter<ContractSchemaFilter>();
             swagger.SchemaFilter<EnumSchemaFilter>();
             swagger.ParameterFilter<ParameterFilter>();
