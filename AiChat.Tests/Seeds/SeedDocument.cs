@@ -56,15 +56,18 @@ public sealed class SeedDocument
     }
 
     private static SeedStep ToStep(
-        SeedEntry entry, CurlCommand command, string request, Shape? answer, IReadOnlyDictionary<string, string> sent) => new()
+        SeedEntry entry, CurlCommand command, string request, Shape? answer, IReadOnlyDictionary<string, string> sent)
     {
-        Line = entry.Line,
-        Request = request,
-        Command = command,
-        Answer = answer,
-        ContentType = entry.IsEventStream ? "text/event-stream" : entry.ContentType,
-        Echo = answer is ObjectShape { IsOrdered: false } stored ? GetEcho(stored, sent) : Nothing,
-    };
+        return new SeedStep
+        {
+            Line = entry.Line,
+            Request = request,
+            Command = command,
+            Answer = answer,
+            ContentType = entry.IsEventStream ? "text/event-stream" : entry.ContentType,
+            Echo = answer is ObjectShape { IsOrdered: false } stored ? GetEcho(stored, sent) : Nothing,
+        };
+    }
 
     /// <summary>What is stored as it was sent; JSON may come back written in another way.</summary>
     private static Dictionary<string, string> GetEcho(ObjectShape stored, IReadOnlyDictionary<string, string> sent) => stored.Fields
