@@ -12,6 +12,9 @@ public sealed class ChatHistoryTests : ChatHistoryTestBase
     public void Start() => StartApp();
 
     [Test]
+    public Task Everything_InARow_IsAnsweredAsRecorded() => Transcript.AssertAsync(App.Client, "Dialects/chat-history.http");
+
+    [Test]
     public async Task GetOrCreate_UserWithoutConversation_MakesOne()
     {
         var reply = await App.RequestAsync(HttpMethod.Post, "/conversations?user_id=user-123");
