@@ -1,7 +1,6 @@
 using AiChat.Api.Budgets;
 using AiChat.Api.Chats;
 using AiChat.Api.Errors;
-using AiChat.Api.Logging;
 using AiChat.Api.OpenApi;
 using AiChat.Api.Runs;
 using AiChat.Core.Budgets;
@@ -33,8 +32,7 @@ public sealed class ChatApiController(
     {
         if (query.Limit is null && query.Cursor is null)
         {
-            // A reader that has stopped reading must not hold up the shutdown.
-            Response.RegisterForDispose(lifetime.ApplicationStopping.Register(HttpContext.Abort));
+            HttpContext.AbortAtShutdown(lifetime);
             return Ok(chats.StreamAsync(userId, ct).Select(c => c.ToChatApi()));
         }
 
@@ -149,8 +147,7 @@ public sealed class ChatApiController(
         if (run is null)
             return ProblemResult.NoSuchChat();
 
-        RequestLogMiddleware.SetRunId(HttpContext, run.RunId);
-        RateLimitHeaders.Announce(Response, run.Budgets, time);
+        RunHeaders.Announce(HttpContext, run, time);
         var after = seen.RunId is null || seen.RunId == run.RunId ? seen.Sequence : 0;
         return run.IsAtEnd(after) ? NoContent() : new InferenceResult(run, after, command.IsReconnect, executor.Released);
     }
