@@ -14,6 +14,16 @@ public sealed class ChatApiTests : ChatApiTestBase
     public void Start() => StartApp();
 
     [Test]
+    public async Task Everything_InARow_IsAnsweredAsRecorded()
+    {
+        App.Log.Expect("web_search_unconfigured");
+        // In one piece: a reader that is late gets two of them as one event.
+        Llm.Handler = request => LlmReplies.Stream([$"  You said:\n{request.LastUserMessage}\n"]);
+
+        await Transcript.AssertAsync(App.Client, "Dialects/chat-api.http");
+    }
+
+    [Test]
     public async Task Create_WithAName_IsTheChat()
     {
         var reply = await App.PostAsync("/chats/create", new { name = "Chat 1" });
