@@ -1,4 +1,5 @@
 using AiChat.Core.Chats;
+using AiChat.Core.Idempotency;
 using AiChat.Core.Memory;
 using BenchmarkDotNet.Attributes;
 using Microsoft.Extensions.Options;
@@ -41,10 +42,11 @@ public class PromptBenchmarks
             Content = Text,
         })];
 
-        public Task<Message?> AddAsync(string id, NewMessage message, DateTimeOffset now, CancellationToken cancellationToken) =>
+        public Task<MessageAdmission> AddAsync(
+            string id, NewMessage message, IdempotencyKey? key, DateTimeOffset now, CancellationToken cancellationToken) =>
             throw new NotSupportedException();
 
-        public Task<string?> FindChatAsync(string userId, string messageId, CancellationToken cancellationToken) => throw new NotSupportedException();
+        public Task<Message?> GetAsync(string userId, string messageId, CancellationToken cancellationToken) => throw new NotSupportedException();
 
         public Task<MessagePage?> GetPageAsync(string userId, string chatId, MessageRange range, int limit, CancellationToken cancellationToken) =>
             throw new NotSupportedException();

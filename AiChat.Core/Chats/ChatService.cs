@@ -49,16 +49,33 @@ public sealed class ChatService(
     {
         if (await chats.GetAsync(userId, chatOrMessageId, cancellationToken) is { } chat)
             return chat;
-        return await messages.FindChatAsync(userId, chatOrMessageId, cancellationToken) is { } chatId
-            ? await chats.GetAsync(userId, chatId, cancellationToken)
+        return await messages.GetAsync(userId, chatOrMessageId, cancellationToken) is { } message
+            ? await chats.GetAsync(userId, message.ChatId, cancellationToken)
             : null;
     }
 
-    /// <summary>Stores a message behind the others of its chat, and asks nobody to answer it; null when the user has no such chat.</summary>
-    public Task<Message?> AddMessageAsync(NewMessage message, CancellationToken cancellationToken)
+    /// <summary>
+    /// Stores a message behind the others of its chat, and asks nobody to answer it; null when the user has no such chat. A request with a key
+    /// that came before stores none: it gets the message of the first one.
+    /// </summary>
+    /// <exception cref="Errors.InvalidRequestException"><c>idempotency_key_reused</c>.</exception>
+    public async Task<AddedMessage?> AddMessageAsync(NewMessage message, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
-        return messages.AddAsync(Guid.CreateVersion7(now).ToString(), message, now, cancellationToken);
+        var key = ToKey(message, now);
+        switch (await messages.AddAsync(Guid.CreateVersion7(now).ToString(), message, key, now, cancellationToken))
+        {
+            case MessageAdmission.Accepted accepted:
+                return new AddedMessage(accepted.Message, IsReplay: false);
+            case MessageAdmission.KeyTaken taken:
+                key!.RequireSame(taken.Earlier);
+                // Null when its chat was deleted since.
+                return await messages.GetAsync(message.UserId, taken.Earlier.ResourceId, cancellationToken) is { } earlier
+                    ? new AddedMessage(earlier, IsReplay: true)
+                    : null;
+            default:
+                return null;
+        }
     }
 
     /// <summary>Null when the user has no such chat.</summary>
@@ -187,6 +204,13 @@ public sealed class ChatService(
         key.RequireSame(earlier);
         return new CreatedChat(Build(request, earlier.CreatedAt) with { Id = earlier.ResourceId }, IsReplay: true);
     }
+
+    private IdempotencyKey? ToKey(NewMessage message, DateTimeOffset now) => message.IdempotencyKey is null
+        ? null
+        : new IdempotencyKey(
+            message.UserId, message.IdempotencyKey,
+            IdempotencyKey.GetFingerprint("add_message", message.ChatId, message.Role.ToString(), message.Content, message.ToolCalls),
+            now - options.Value.IdempotencyRetention);
 
     private IdempotencyKey? ToKey(NewChat request, DateTimeOffset now) => request.IdempotencyKey is null
         ? null

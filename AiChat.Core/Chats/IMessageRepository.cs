@@ -1,13 +1,16 @@
+using AiChat.Core.Idempotency;
+
 namespace AiChat.Core.Chats;
 
 /// <summary>Stores messages. Those of runs are written by them (see <c>IRunRepository</c>).</summary>
 public interface IMessageRepository
 {
-    /// <summary>Puts a message with this id behind the others of its chat; null when the user has no such chat.</summary>
-    Task<Message?> AddAsync(string id, NewMessage message, DateTimeOffset now, CancellationToken cancellationToken);
+    /// <summary>Puts a message with this id behind the others of its chat, and claims the key with it.</summary>
+    Task<MessageAdmission> AddAsync(
+        string id, NewMessage message, IdempotencyKey? key, DateTimeOffset now, CancellationToken cancellationToken);
 
-    /// <summary>The chat a message of the user belongs to; null when the user has no such message.</summary>
-    Task<string?> FindChatAsync(string userId, string messageId, CancellationToken cancellationToken);
+    /// <summary>Null when the user has no such message.</summary>
+    Task<Message?> GetAsync(string userId, string messageId, CancellationToken cancellationToken);
 
     /// <summary>
     /// At most <paramref name="limit"/> messages of the range, oldest first: the oldest ones when <see cref="MessageRange.After"/> is

@@ -1,3 +1,4 @@
+using AiChat.Core.Idempotency;
 using AiChat.Core.WebSearch;
 
 namespace AiChat.Core.Chats;
@@ -77,6 +78,27 @@ public sealed record NewMessage
 
     /// <inheritdoc cref="Message.ToolCalls"/>
     public string? ToolCalls { get; init; }
+
+    /// <summary>The client's name for this request; null when it gives none.</summary>
+    public string? IdempotencyKey { get; init; }
+}
+
+/// <summary>A message that was to be stored.</summary>
+/// <param name="Message">The message as it is stored.</param>
+/// <param name="IsReplay">Whether an earlier request with the same key has stored it.</param>
+public readonly record struct AddedMessage(Message Message, bool IsReplay);
+
+/// <summary>What the database said of a message that was to be stored.</summary>
+public abstract record MessageAdmission
+{
+    /// <summary>It is stored.</summary>
+    public sealed record Accepted(Message Message) : MessageAdmission;
+
+    /// <summary>The user has no such chat; nothing is stored.</summary>
+    public sealed record NoSuchChat : MessageAdmission;
+
+    /// <summary>The key belongs to an earlier request; nothing is stored.</summary>
+    public sealed record KeyTaken(KeyedRequest Earlier) : MessageAdmission;
 }
 
 /// <summary>As much of an earlier message as a prompt needs.</summary>

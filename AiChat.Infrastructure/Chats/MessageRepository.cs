@@ -1,6 +1,8 @@
 using System.Data.Common;
 using System.Runtime.CompilerServices;
 using AiChat.Core.Chats;
+using AiChat.Core.Idempotency;
+using AiChat.Infrastructure.Idempotency;
 using AiChat.Infrastructure.Persistence;
 using AiChat.Infrastructure.Persistence.Sqlite;
 using Dapper;
@@ -20,11 +22,18 @@ public sealed class MessageRepository(SqliteDatabase database) : IMessageReposit
         values (@ChatId, @Sequence, @Id, @Role, @Content, @ToolCalls, 'completed', @CreatedAt, @CreatedAt)
         """;
 
-    public Task<Message?> AddAsync(
-        string id, NewMessage message, DateTimeOffset now, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
+    public Task<MessageAdmission> AddAsync(
+        string id, NewMessage message, IdempotencyKey? key, DateTimeOffset now, CancellationToken cancellationToken) =>
+        database.WriteAsync<MessageAdmission>(async connection =>
     {
+        if (key is not null && await IdempotencyRepository.ClaimAsync(connection, key, id, now) is { } earlier)
+            return new MessageAdmission.KeyTaken(earlier);
         if (await connection.ExecuteScalarAsync<int?>(Statement.Of(EnterSql, new { message.ChatId, message.UserId, Now = now })) is not { } sequence)
-            return null;
+        {
+            if (key is not null)
+                await IdempotencyRepository.ReleaseAsync(connection, key);
+            return new MessageAdmission.NoSuchChat();
+        }
 
         var stored = new Message
         {
@@ -39,7 +48,7 @@ public sealed class MessageRepository(SqliteDatabase database) : IMessageReposit
             UpdatedAt = now,
         };
         await InsertAsync(connection, stored);
-        return stored;
+        return new MessageAdmission.Accepted(stored);
     });
 
     /// <summary>Stores a whole message that no run has written; its chat counts it already.</summary>
@@ -54,15 +63,26 @@ public sealed class MessageRepository(SqliteDatabase database) : IMessageReposit
         message.CreatedAt,
     }));
 
-    private const string FindChatSql = """
-        select m.chat_id from messages m join chats c on c.id = m.chat_id where m.id = @MessageId and c.user_id = @UserId
+    private const string FindSql = """
+        select m.chat_id, m.sequence from messages m join chats c on c.id = m.chat_id where m.id = @MessageId and c.user_id = @UserId
         """;
 
-    public async Task<string?> FindChatAsync(string userId, string messageId, CancellationToken cancellationToken)
+    public async Task<Message?> GetAsync(string userId, string messageId, CancellationToken cancellationToken)
     {
         using var reader = await database.RentReaderAsync(cancellationToken);
-        return await reader.Connection.QuerySingleOrDefaultAsync<string?>(
-            Statement.Of(FindChatSql, new { MessageId = messageId, UserId = userId }, cancellationToken));
+        var place = await reader.Connection.QuerySingleOrDefaultAsync<MessagePlaceRow>(
+            Statement.Of(FindSql, new { MessageId = messageId, UserId = userId }, cancellationToken));
+        if (place is null)
+            return null;
+
+        var parameters = new { place.ChatId, UserId = userId, After = place.Sequence - 1, Before = place.Sequence + 1, Limit = 1 };
+        return (await ReadAsync(reader.Connection, Statement.Of(PageForwardsSql, parameters, cancellationToken), place.ChatId)).SingleOrDefault();
+    }
+
+    private sealed record MessagePlaceRow
+    {
+        public required string ChatId { get; init; }
+        public required int Sequence { get; init; }
     }
 
     // The owner's check does not depend on the message, so it is made once per statement.

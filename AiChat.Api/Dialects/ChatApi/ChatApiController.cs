@@ -86,12 +86,17 @@ public sealed class ChatApiController(
     /// <remarks>No model is asked: `GET /conversations/inference/{id}` gets it answered.</remarks>
     /// <response code="201">The stored message.</response>
     [HttpPost("/conversations/create", Name = "createConversation")]
-    [Problems(Errors.Problem.InvalidId, Errors.Problem.ChatNotFound)]
+    [Problems(Errors.Problem.InvalidId, Errors.Problem.ChatNotFound, IdempotencyKey.Reused)]
     [ProducesResponseType<ChatApiConversationResponse>(StatusCodes.Status201Created)]
-    public async Task<IActionResult> CreateConversation(ChatApiConversationRequest request, [UserId] string userId, CancellationToken ct)
+    [AnswerHeader(StatusCodes.Status201Created, IdempotencyKeyAttribute.ReplayedHeader)]
+    public async Task<IActionResult> CreateConversation(
+        ChatApiConversationRequest request, [UserId] string userId, [IdempotencyKey] string? idempotencyKey, CancellationToken ct)
     {
-        var message = await chats.AddMessageAsync(request.ToCommand(userId), ct);
-        return message is null ? ProblemResult.NoSuchChat() : StatusCode(StatusCodes.Status201Created, message.ToChatApi());
+        if (await chats.AddMessageAsync(request.ToCommand(userId, idempotencyKey), ct) is not { } added)
+            return ProblemResult.NoSuchChat();
+        if (added.IsReplay)
+            IdempotencyKeyAttribute.MarkReplayed(Response);
+        return StatusCode(StatusCodes.Status201Created, added.Message.ToChatApi());
     }
 
     /// <summary>Get the last message of a human answered, as a stream of text</summary>

@@ -26,12 +26,13 @@ internal static class ChatApiMapper
     };
 
     /// <inheritdoc cref="ToCommand(ChatApiUpdateRequest)"/>
-    public static NewMessage ToCommand(this ChatApiConversationRequest request, string userId) => new()
+    public static NewMessage ToCommand(this ChatApiConversationRequest request, string userId, string? idempotencyKey) => new()
     {
         UserId = userId,
         ChatId = Guid.Parse(request.ChatId!).ToString(),
         Role = IsHuman(request.Role) ? MessageRole.User : MessageRole.Assistant,
         Content = request.Message!,
+        IdempotencyKey = idempotencyKey,
     };
 
     public static ChatApiChatResponse ToChatApi(this Chat chat) => new()

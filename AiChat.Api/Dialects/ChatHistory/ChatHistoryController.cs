@@ -1,7 +1,9 @@
 using AiChat.Api.Chats;
 using AiChat.Api.Errors;
 using AiChat.Api.OpenApi;
+using AiChat.Api.Runs;
 using AiChat.Core.Chats;
+using AiChat.Core.Idempotency;
 using AiChat.Core.Errors;
 using Microsoft.AspNetCore.Mvc;
 
@@ -32,14 +34,19 @@ public sealed class ChatHistoryController(ChatService chats, IHostApplicationLif
     /// </remarks>
     /// <response code="200">The stored message.</response>
     [HttpPost("/conversations/{id}/messages", Name = "addConversationMessage")]
-    [Problems(Errors.Problem.ChatNotFound)]
+    [Problems(Errors.Problem.ChatNotFound, IdempotencyKey.Reused)]
     [ProducesResponseType<HistoryMessageResponse>(StatusCodes.Status200OK)]
+    [AnswerHeader(StatusCodes.Status200OK, IdempotencyKeyAttribute.ReplayedHeader)]
     public async Task<IActionResult> AddMessage(
-        Guid id, [FromQuery] HistoryOwnerQuery owner, [QueryOrBody] HistoryMessageRequest request, CancellationToken ct)
+        Guid id, [FromQuery] HistoryOwnerQuery owner, [QueryOrBody] HistoryMessageRequest request, [IdempotencyKey] string? idempotencyKey,
+        CancellationToken ct)
     {
-        var userId = await FindOwnerAsync(id, owner, ct);
-        var message = userId is null ? null : await chats.AddMessageAsync(request.ToCommand(userId, id), ct);
-        return message is null ? ProblemResult.NoSuchChat() : Ok(message.ToHistory());
+        if (await FindOwnerAsync(id, owner, ct) is not { } userId
+            || await chats.AddMessageAsync(request.ToCommand(userId, id, idempotencyKey), ct) is not { } added)
+            return ProblemResult.NoSuchChat();
+        if (added.IsReplay)
+            IdempotencyKeyAttribute.MarkReplayed(Response);
+        return Ok(added.Message.ToHistory());
     }
 
     /// <summary>List the messages of a conversation, the oldest first</summary>

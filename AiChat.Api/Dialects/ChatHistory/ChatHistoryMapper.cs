@@ -6,7 +6,7 @@ namespace AiChat.Api.Dialects.ChatHistory;
 
 internal static class ChatHistoryMapper
 {
-    public static NewMessage ToCommand(this HistoryMessageRequest request, string userId, Guid chatId)
+    public static NewMessage ToCommand(this HistoryMessageRequest request, string userId, Guid chatId, string? idempotencyKey)
     {
         TryReadToolCalls(request.ToolCalls, out var toolCalls);
         return new NewMessage
@@ -16,6 +16,7 @@ internal static class ChatHistoryMapper
             Role = Enum.Parse<MessageRole>(request.Role!, ignoreCase: true),
             Content = request.Content ?? "",
             ToolCalls = toolCalls,
+            IdempotencyKey = idempotencyKey,
         };
     }
 

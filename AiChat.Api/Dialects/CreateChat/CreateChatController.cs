@@ -43,8 +43,8 @@ public sealed class CreateChatController(ChatService chats, RunService runs, IHo
 
     /// <summary>Add a message to a chat, and get the reply</summary>
     /// <remarks>
-    /// What a `user` says is answered; a message of another role is stored and comes back as it is, and an `Idempotency-Key` does not count
-    /// for it. When no reply comes, the message is stored nevertheless, and the headers of the error name the run.
+    /// What a `user` says is answered; a message of another role is stored and comes back as it is. When no reply comes, the message is stored
+    /// nevertheless, and the headers of the error name the run.
     /// </remarks>
     /// <response code="200">The reply, or the stored message.</response>
     [HttpPost("/add_message_to_chat/{id}", Name = "addMessageToChat")]
@@ -56,7 +56,7 @@ public sealed class CreateChatController(ChatService chats, RunService runs, IHo
         Guid id, [UserId] string userId, TextMessageRequest request, [IdempotencyKey] string? idempotencyKey, CancellationToken ct) =>
         request.IsQuestion()
             ? Answer(request.ToSend(userId, id, idempotencyKey), reply => reply.ToResponse(), ct)
-            : Store(request.ToMessage(userId, id), ct);
+            : Store(request.ToMessage(userId, id, idempotencyKey), ct);
 
     /// <summary>List the messages of a chat, the oldest first</summary>
     /// <remarks>All of them that have text; of a reply that is being written, as much as there is.</remarks>
@@ -123,7 +123,10 @@ public sealed class CreateChatController(ChatService chats, RunService runs, IHo
 
     private async Task<IActionResult> Store(NewMessage message, CancellationToken ct)
     {
-        var stored = await chats.AddMessageAsync(message, ct);
-        return stored is null ? ProblemResult.NoSuchChat() : Ok(stored.ToResponse());
+        if (await chats.AddMessageAsync(message, ct) is not { } added)
+            return ProblemResult.NoSuchChat();
+        if (added.IsReplay)
+            IdempotencyKeyAttribute.MarkReplayed(Response);
+        return Ok(added.Message.ToResponse());
     }
 }

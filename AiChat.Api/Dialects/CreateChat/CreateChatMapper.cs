@@ -34,12 +34,13 @@ internal static class CreateChatMapper
         IdempotencyKey = idempotencyKey,
     };
 
-    public static NewMessage ToMessage(this TextMessageRequest message, string userId, Guid chatId) => new()
+    public static NewMessage ToMessage(this TextMessageRequest message, string userId, Guid chatId, string? idempotencyKey) => new()
     {
         UserId = userId,
         ChatId = chatId.ToString(),
         Role = message.ToRole(),
         Content = message.Text!,
+        IdempotencyKey = idempotencyKey,
     };
 
     public static TextMessageResponse ToResponse(this RunResult result) => new() { Role = MessageRole.Assistant, Text = result.Reply };

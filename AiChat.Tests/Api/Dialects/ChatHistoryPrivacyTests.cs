@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using System.Text;
 using AiChat.Core.Chats;
+using AiChat.Core.Idempotency;
 using AiChat.Core.Errors;
 using AiChat.Tests.Support;
 using Microsoft.Extensions.DependencyInjection;
@@ -59,7 +60,7 @@ public sealed class ChatHistoryPrivacyTests : ChatHistoryTestBase
     public async Task AddMessage_DatabaseFails_IsNotLogged()
     {
         var broken = new Mock<IMessageRepository>();
-        broken.Setup(m => m.AddAsync(It.IsAny<string>(), It.IsAny<NewMessage>(), It.IsAny<DateTimeOffset>(), It.IsAny<CancellationToken>()))
+        broken.Setup(m => m.AddAsync(It.IsAny<string>(), It.IsAny<NewMessage>(), It.IsAny<IdempotencyKey?>(), It.IsAny<DateTimeOffset>(), It.IsAny<CancellationToken>()))
             .ThrowsAsync(UnavailableException.ForDatabase(new IOException("The disk is gone.")));
         StartApp(services => services.AddSingleton(broken.Object), EverythingLogged);
         App.Log.Expect("database_unavailable");

@@ -19,7 +19,7 @@ public sealed class StoredMessageTests(Engine engine) : RepositoryTestBase(engin
     {
         await AddTurnAsync(ChatId);
 
-        var stored = await Database.Messages.AddAsync("id-1", NewMessage(MessageRole.Tool, "42", """{"id":"call-1"}"""), At(7), None);
+        var stored = await AddAsync("id-1", NewMessage(MessageRole.Tool, "42", """{"id":"call-1"}"""), At(7));
 
         var page = await Database.Messages.GetPageAsync(Anna, ChatId, default, limit: 1, None);
         var chat = await Database.Chats.GetAsync(Anna, ChatId, None);
@@ -35,7 +35,7 @@ public sealed class StoredMessageTests(Engine engine) : RepositoryTestBase(engin
     [Test]
     public async Task AddAsync_ManyAtOnce_HaveASequenceEach()
     {
-        var added = await Task.WhenAll(Enumerable.Range(0, 50).Select(i => Database.Messages.AddAsync($"id-{i}", NewMessage(), At(i), None)));
+        var added = await Task.WhenAll(Enumerable.Range(0, 50).Select(i => AddAsync($"id-{i}", NewMessage(), At(i))));
 
         Assert.That(added.Select(m => m!.Sequence).Order(), Is.EqualTo(Enumerable.Range(1, 50)));
     }
@@ -44,7 +44,7 @@ public sealed class StoredMessageTests(Engine engine) : RepositoryTestBase(engin
     [TestCase("chat-2", Anna)]
     public async Task AddAsync_ChatThatIsNotTheUsers_IsNullAndStoresNothing(string chatId, string userId)
     {
-        var stored = await Database.Messages.AddAsync("id-1", NewMessage() with { ChatId = chatId, UserId = userId }, At(7), None);
+        var stored = await AddAsync("id-1", NewMessage() with { ChatId = chatId, UserId = userId }, At(7));
 
         Assert.That((stored, await Database.QuerySingleAsync<int>("select count(*) from messages")), Is.EqualTo(((Message?)null, 0)));
     }
@@ -52,11 +52,11 @@ public sealed class StoredMessageTests(Engine engine) : RepositoryTestBase(engin
     [TestCase("id-1", Anna, ChatId)]
     [TestCase("id-1", Bob, null)]
     [TestCase("id-2", Anna, null)]
-    public async Task FindChatAsync_Message_IsFoundByItsOwnerOnly(string messageId, string userId, string? expected)
+    public async Task GetAsync_Message_IsFoundByItsOwnerOnly(string messageId, string userId, string? expected)
     {
-        await Database.Messages.AddAsync("id-1", NewMessage(), At(7), None);
+        await AddAsync("id-1", NewMessage(), At(7));
 
-        Assert.That(await Database.Messages.FindChatAsync(userId, messageId, None), Is.EqualTo(expected));
+        Assert.That((await Database.Messages.GetAsync(userId, messageId, None))?.ChatId, Is.EqualTo(expected));
     }
 
     [Test]
@@ -93,8 +93,8 @@ public sealed class StoredMessageTests(Engine engine) : RepositoryTestBase(engin
     [Test]
     public async Task StartAsync_StoredMessage_GetsAReplyBehindWhateverCameSince()
     {
-        await Database.Messages.AddAsync("question", NewMessage(), At(1), None);
-        await Database.Messages.AddAsync("result", NewMessage(MessageRole.Tool, "42"), At(2), None);
+        await AddAsync("question", NewMessage(), At(1));
+        await AddAsync("result", NewMessage(MessageRole.Tool, "42"), At(2));
 
         var admission = await Database.Runs.StartAsync(Answer("run-1"), None);
         await Database.Runs.FinishAsync(Reply(Answer("run-1"), userSequence: 2), None);
@@ -111,7 +111,7 @@ public sealed class StoredMessageTests(Engine engine) : RepositoryTestBase(engin
     [Test]
     public async Task StartAsync_StoredMessageByManyAtOnce_HasOneRun()
     {
-        await Database.Messages.AddAsync("question", NewMessage(), At(1), None);
+        await AddAsync("question", NewMessage(), At(1));
 
         var admissions = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => Database.Runs.StartAsync(Answer($"run-{i}"), None)));
 
@@ -124,8 +124,8 @@ public sealed class StoredMessageTests(Engine engine) : RepositoryTestBase(engin
     [Test]
     public async Task RetryAsync_RunOfAStoredMessage_WritesIntoItsReplyAndNoOther()
     {
-        await Database.Messages.AddAsync("question", NewMessage(), At(1), None);
-        await Database.Messages.AddAsync("result", NewMessage(MessageRole.Tool, "42"), At(2), None);
+        await AddAsync("question", NewMessage(), At(1));
+        await AddAsync("result", NewMessage(MessageRole.Tool, "42"), At(2));
         await Database.Runs.StartAsync(Answer("run-1"), None);
         await Database.Runs.FinishAsync(Failure(Answer("run-1"), userSequence: 2), None);
 
@@ -140,8 +140,8 @@ public sealed class StoredMessageTests(Engine engine) : RepositoryTestBase(engin
     [Test]
     public async Task SettleUnfinishedAsync_RunOfAStoredMessage_KeepsItsTextAndItsSources()
     {
-        await Database.Messages.AddAsync("question", NewMessage(), At(1), None);
-        await Database.Messages.AddAsync("result", NewMessage(MessageRole.Tool, "42"), At(2), None);
+        await AddAsync("question", NewMessage(), At(1));
+        await AddAsync("result", NewMessage(MessageRole.Tool, "42"), At(2));
         await Database.Runs.StartAsync(Answer("run-1") with { WebSearch = true }, None);
         await AppendAsync(
             new RunText("run-1", 2, 0, "", new SourceFound(2, 0, NewSource(1))), new RunText("run-1", 7, 0, "Hello"));
@@ -189,7 +189,7 @@ public sealed class StoredMessageTests(Engine engine) : RepositoryTestBase(engin
     [Test]
     public async Task GetLastQuestionAsync_ChatOfSomebodyElse_IsNull()
     {
-        await Database.Messages.AddAsync("question", NewMessage(), At(1), None);
+        await AddAsync("question", NewMessage(), At(1));
 
         Assert.That(await Database.Runs.GetLastQuestionAsync(Bob, ChatId, None), Is.Null);
     }
@@ -198,8 +198,8 @@ public sealed class StoredMessageTests(Engine engine) : RepositoryTestBase(engin
     public async Task GetLastQuestionAsync_QuestionWithoutAnswer_HasNeitherRunNorAnswer()
     {
         await AddTurnAsync(ChatId);
-        await Database.Messages.AddAsync("question", NewMessage(), At(5), None);
-        await Database.Messages.AddAsync("call", NewMessage(MessageRole.Assistant, "", """{"name":"add"}"""), At(6), None);
+        await AddAsync("question", NewMessage(), At(5));
+        await AddAsync("call", NewMessage(MessageRole.Assistant, "", """{"name":"add"}"""), At(6));
 
         var question = await Database.Runs.GetLastQuestionAsync(Anna, ChatId, None);
 
@@ -209,8 +209,8 @@ public sealed class StoredMessageTests(Engine engine) : RepositoryTestBase(engin
     [Test]
     public async Task GetLastQuestionAsync_QuestionThatAClientHasAnswered_HasTheAnswer()
     {
-        await Database.Messages.AddAsync("question", NewMessage(), At(5), None);
-        await Database.Messages.AddAsync("answer", NewMessage(MessageRole.Assistant, "Yes."), At(6), None);
+        await AddAsync("question", NewMessage(), At(5));
+        await AddAsync("answer", NewMessage(MessageRole.Assistant, "Yes."), At(6));
 
         var question = await Database.Runs.GetLastQuestionAsync(Anna, ChatId, None);
 
@@ -226,6 +226,29 @@ public sealed class StoredMessageTests(Engine engine) : RepositoryTestBase(engin
 
         Assert.That((question!.Id, question.RunId, question.AnswerSequence), Is.EqualTo(("run-1-question", "run-1", (int?)null)));
     }
+
+    [Test]
+    public async Task AddAsync_KeyThatCameBefore_StoresNothingAndNamesTheFirstMessage()
+    {
+        await Database.Messages.AddAsync("id-1", NewMessage(), Key(), At(1), None);
+
+        var admission = await Database.Messages.AddAsync("id-2", NewMessage(), Key(), At(2), None);
+
+        Assert.That((admission as MessageAdmission.KeyTaken)?.Earlier.ResourceId, Is.EqualTo("id-1"));
+        Assert.That(await Database.QueryAsync<string>("select id from messages"), Is.EqualTo(new[] { "id-1" }));
+    }
+
+    [Test]
+    public async Task AddAsync_ChatThatIsNotThere_LeavesTheKeyFree()
+    {
+        await Database.Messages.AddAsync("id-1", NewMessage() with { ChatId = "chat-2" }, Key(), At(1), None);
+
+        Assert.That(await Database.Messages.AddAsync("id-2", NewMessage(), Key(), At(2), None), Is.TypeOf<MessageAdmission.Accepted>());
+    }
+
+    /// <summary>The stored message; null when nothing was stored.</summary>
+    private async Task<Message?> AddAsync(string id, NewMessage message, DateTimeOffset now) =>
+        (await Database.Messages.AddAsync(id, message, key: null, now, None) as MessageAdmission.Accepted)?.Message;
 
     private static NewMessage NewMessage(MessageRole role = MessageRole.User, string content = "Hi", string? toolCalls = null) =>
         new() { UserId = Anna, ChatId = ChatId, Role = role, Content = content, ToolCalls = toolCalls };
