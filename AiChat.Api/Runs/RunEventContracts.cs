@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using AiChat.Api.Chats;
 using AiChat.Core.Runs;
 
 namespace AiChat.Api.Runs;
@@ -56,6 +57,10 @@ public sealed record RunSnapshotEvent
 
     /// <summary>The reply so far.</summary>
     public required string Text { get; init; }
+
+    /// <summary>The pages of the web it is based on; absent when there are none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<SourceResponse>? Sources { get; init; }
 }
 
 /// <summary>Data of <c>run.cancelled</c> and <c>run.incomplete</c>: the reply ends before it is whole.</summary>
@@ -86,6 +91,10 @@ public sealed record RunBrokenOffEvent
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public UsageResponse? Usage { get; init; }
 
+    /// <summary>The pages of the web it is based on; absent when there are none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<SourceResponse>? Sources { get; init; }
+
     /// <summary>Why the reply is not whole.</summary>
     public required RunErrorResponse Error { get; init; }
 
@@ -106,6 +115,9 @@ internal static class RunEventMapper
         Attempt = started.Attempt,
     };
 
+    public static RunSnapshotEvent ToResponse(this RunSnapshot snapshot, string runId) =>
+        new() { RunId = runId, Text = snapshot.Text, Sources = snapshot.Sources.ToResponse() };
+
     public static RunBrokenOffEvent ToBrokenOff(this RunResult result) => new()
     {
         Reply = result.Reply,
@@ -116,6 +128,7 @@ internal static class RunEventMapper
         Model = result.Model,
         Provider = result.Provider,
         Usage = result.Usage?.ToResponse(),
+        Sources = result.Sources.ToResponse(),
         Error = result.Error!.ToResponse(),
         CreatedAt = result.CompletedAt,
     };

@@ -45,7 +45,7 @@ internal sealed class RunEventWriter(PipeWriter body, string runId, string trace
                 fields.WriteJson(Continued, new RunContinuedEvent { Attempt = seam.Attempt, Offset = seam.Offset });
                 break;
             case RunSnapshot snapshot:
-                fields.WriteJson(Snapshot, new RunSnapshotEvent { RunId = runId, Text = snapshot.Text });
+                fields.WriteJson(Snapshot, snapshot.ToResponse(runId));
                 break;
             case RunEnded { Result: var result }:
                 WriteEnd(result);

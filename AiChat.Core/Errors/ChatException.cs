@@ -49,6 +49,9 @@ public sealed class ConflictException(string code, string message, string? runId
     public const string ChatBusyMessage =
         "The chat is still answering another message. Wait for that run, cancel it, or send with on_busy queue or interrupt.";
 
+    public const string OvertakenMessage =
+        "Another message was added to the chat at the moment this one was to be answered. Ask again: the newest one is answered then.";
+
     public const string RunNotRetryableMessage =
         "Only a run that has failed, was cancelled or is incomplete can be tried again. Send the message anew instead.";
 

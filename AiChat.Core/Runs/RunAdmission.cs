@@ -35,6 +35,9 @@ public abstract record RunAdmission
     /// <summary>The message has a run already; nothing is stored.</summary>
     public sealed record AlreadyAnswered(string RunId) : RunAdmission;
 
+    /// <summary>The user has said something else since the message; nothing is stored.</summary>
+    public sealed record Overtaken : RunAdmission;
+
     /// <summary>The run to try again has not failed, or is being tried again already; nothing is stored.</summary>
     public sealed record NotRetryable : RunAdmission;
 }

@@ -51,7 +51,11 @@ public sealed record SourceFound(long Sequence, int Offset, Source Source) : Run
 /// The whole reply so far; it takes the place of everything the follower has. Its position may be an earlier one than the follower named:
 /// that one is lost.
 /// </summary>
-public sealed record RunSnapshot(long Sequence, string Text) : RunEvent(Sequence);
+public sealed record RunSnapshot(long Sequence, string Text) : RunEvent(Sequence)
+{
+    /// <summary>What the reply is based on, which the follower may have missed.</summary>
+    public IReadOnlyList<Source> Sources { get; init; } = [];
+}
 
 /// <summary>The run has ended and its end is stored. Always the last event.</summary>
 public sealed record RunEnded(long Sequence, RunResult Result) : RunEvent(Sequence);

@@ -90,10 +90,13 @@ public sealed partial class RunGenerator(
         }
     }
 
-    /// <summary>What the web says; what an earlier process found before it died is not looked for again.</summary>
+    /// <summary>
+    /// What the web says. What an earlier process found, or did not find, before it died is not looked for again: the text it wrote rests on it.
+    /// </summary>
     private async Task<IReadOnlyList<Source>> FindSourcesAsync(ActiveRun run)
     {
-        if (run.Log.GetSources() is { Count: > 0 } known)
+        var known = run.Log.GetSources();
+        if (known.Count > 0 || run.Log.Length > 0)
             return known;
 
         var question = new SearchQuestion

@@ -332,7 +332,7 @@ public sealed class RunLog
             if (cursor.IsLost || (isCondensed && cursor.Offset < text.Length))
             {
                 cursor = new Cursor { Offset = text.Length, Marks = marks.Count };
-                return new RunSnapshot(GetSequence(text.Length), text.ToString());
+                return new RunSnapshot(GetSequence(text.Length), text.ToString()) { Sources = FindSources() };
             }
 
             if (cursor.Offset < GetLimit(cursor.Marks))
@@ -344,6 +344,9 @@ public sealed class RunLog
             return end;
         }
     }
+
+    /// <summary>Those among the marks; when these are not kept any more, those of the result.</summary>
+    private IReadOnlyList<Source> FindSources() => GetSources() is { Count: > 0 } marked ? marked : end?.Result.Sources ?? [];
 
     private MessageDelta ReadText(ref Cursor cursor)
     {

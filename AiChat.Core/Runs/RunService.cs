@@ -15,7 +15,7 @@ public sealed class RunService(
     IChatRepository chats, IMessageRepository messages, IRunRepository runs, IIdempotencyRepository keys, ModelRegistry models,
     ContextBuilder context, WebSearchService web, BudgetPolicy budgets, RunExecutor executor, IOptions<RunOptions> options, TimeProvider time)
 {
-    /// <summary>How often a run is looked for that is tried again and ends meanwhile.</summary>
+    /// <summary>How often is looked again where something changes meanwhile.</summary>
     private const int MostLooks = 3;
 
     private static readonly TimeSpan BusyRetryAfter = TimeSpan.FromSeconds(2);
@@ -51,7 +51,10 @@ public sealed class RunService(
     /// </summary>
     /// <exception cref="InvalidRequestException"><c>nothing_to_answer</c>, and those of <see cref="StartAsync"/>.</exception>
     /// <inheritdoc cref="StartAsync"/>
-    public async Task<RunHandle?> AnswerAsync(AnswerCommand command, CancellationToken cancellationToken)
+    public Task<RunHandle?> AnswerAsync(AnswerCommand command, CancellationToken cancellationToken) =>
+        AnswerAsync(command, look: 1, cancellationToken);
+
+    private async Task<RunHandle?> AnswerAsync(AnswerCommand command, int look, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
         if (await chats.GetAsync(command.UserId, command.ChatId, cancellationToken) is not { } chat)
@@ -60,13 +63,20 @@ public sealed class RunService(
             throw new InvalidRequestException(InvalidRequestException.NothingToAnswer, "id", InvalidRequestException.NothingToAnswerMessage);
 
         if (question.RunId is not null)
-            return await AttachAsync(command, question.RunId, cancellationToken);
+            return await AttachAsync(command, question, question.RunId, cancellationToken);
         if (question.AnswerSequence is { } answerSequence)
             return await FindStoredAnswerAsync(command, question, answerSequence, cancellationToken);
         if (executor.IsStopping)
             throw UnavailableException.ForShutdown();
         var send = new SendCommand { UserId = command.UserId, ChatId = command.ChatId, Message = question.Message, WebSearch = command.WebSearch };
-        return await EnterChatAsync(send, chat, question, key: null, now, cancellationToken);
+        try
+        {
+            return await EnterChatAsync(send, chat, question, key: null, now, cancellationToken);
+        }
+        catch (ConflictException overtaken) when (overtaken.RunId is null && look < MostLooks)
+        {
+            return await AnswerAsync(command, look + 1, cancellationToken);
+        }
     }
 
     private async Task<RunHandle?> EnterChatAsync(
@@ -92,11 +102,14 @@ public sealed class RunService(
     }
 
     /// <summary>The run that answers; another attempt of it where the last one gave no text.</summary>
-    private async Task<RunHandle?> AttachAsync(AnswerCommand command, string runId, CancellationToken cancellationToken)
+    private async Task<RunHandle?> AttachAsync(AnswerCommand command, LastQuestion question, string runId, CancellationToken cancellationToken)
     {
         var run = await FindAsync(command.UserId, runId, isReplay: false, cancellationToken);
         if (command.IsReconnect || run is not { Completion: { IsCompletedSuccessfully: true, Result: { Error: not null, Reply: "" } } })
             return run;
+        // Somebody has answered in its place.
+        if (question.AnswerSequence is { } answerSequence)
+            return await FindStoredAnswerAsync(command, question, answerSequence, cancellationToken);
 
         try
         {
@@ -262,6 +275,8 @@ public sealed class RunService(
                 throw new ConflictException(ConflictException.ChatBusy, Describe(onBusy), busy.RunId, BusyRetryAfter);
             case RunAdmission.KeyTaken taken:
                 return await ReplayAsync(key!, taken.Earlier, cancellationToken);
+            case RunAdmission.Overtaken:
+                throw new ConflictException(ConflictException.ChatBusy, ConflictException.OvertakenMessage, retryAfter: BusyRetryAfter);
             case RunAdmission.AlreadyAnswered answered:
                 return await FindAsync(run.Run.UserId, answered.RunId, isReplay: false, cancellationToken);
             case RunAdmission.OverBudget over:

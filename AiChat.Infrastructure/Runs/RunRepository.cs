@@ -52,13 +52,18 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
 
     private const string FindRunSql = "select id from runs where chat_id = @ChatId and user_sequence = @UserSequence and user_id = @UserId";
 
+    /// <summary>A reply would stand behind a later message, and look like the answer to that.</summary>
+    private const string IsOvertakenSql = """
+        select exists (select 1 from messages where chat_id = @ChatId and sequence > @UserSequence and role = 'user')
+        """;
+
     public Task<RunAdmission> StartAsync(NewRun run, CancellationToken cancellationToken) => database.WriteAsync<RunAdmission>(async connection =>
     {
         if (run.Key is not null && await IdempotencyRepository.ClaimAsync(connection, run.Key, run.Id, run.CreatedAt) is { } earlier)
             return new RunAdmission.KeyTaken(earlier);
 
-        if (run.UserSequence is not null && await FindRunAsync(connection, run) is { } runId)
-            return new RunAdmission.AlreadyAnswered(runId);
+        if (run.UserSequence is not null && await RefuseAnswerAsync(connection, run) is { } refusal)
+            return refusal;
 
         var budget = await BudgetRepository.DecideAsync(connection, run.Claims);
         if (budget.Exceeded is not null)
@@ -345,18 +350,19 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
             Statement.Of(LastQuestionSql, new { ChatId = chatId, UserId = userId }, cancellationToken));
     }
 
-    /// <summary>Only marks are left of a run that has ended.</summary>
+    /// <summary>Only marks are left of a run that has ended. The ids of runs grow with time: younger runs are not even looked at.</summary>
     private const string DeleteLogsSql = """
         delete from run_events
         where (run_id, sequence) in (
           select e.run_id, e.sequence
           from run_events e join runs r on r.id = e.run_id
-          where e.event <> 'message.delta' and r.completed_at < @EndedBefore
+          where e.event <> 'message.delta' and e.run_id < @BegunBefore and r.completed_at < @EndedBefore
           limit @Limit)
         """;
 
     public Task<int> DeleteLogsAsync(DateTimeOffset endedBefore, int limit, CancellationToken cancellationToken) =>
-        database.WriteAsync(connection => connection.ExecuteAsync(Statement.Of(DeleteLogsSql, new { EndedBefore = endedBefore, Limit = limit })));
+        database.WriteAsync(connection => connection.ExecuteAsync(Statement.Of(
+            DeleteLogsSql, new { EndedBefore = endedBefore, BegunBefore = Guid.CreateVersion7(endedBefore).ToString(), Limit = limit })));
 
     private static Task<EnteredChat?> EnterChatAsync(DbConnection connection, ChatEntry entry) =>
         connection.QuerySingleOrDefaultAsync<EnteredChat?>(Statement.Of(EnterChatSql, entry));
@@ -388,8 +394,14 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
         return [.. rows.Select(r => r.ToMark())];
     }
 
-    private static Task<string?> FindRunAsync(DbConnection connection, NewRun run) =>
-        connection.QuerySingleOrDefaultAsync<string?>(Statement.Of(FindRunSql, new { run.ChatId, run.UserSequence, run.UserId }));
+    /// <summary>Why the stored message gets no other run; null when it gets this one.</summary>
+    private static async Task<RunAdmission?> RefuseAnswerAsync(DbConnection connection, NewRun run)
+    {
+        var message = new { run.ChatId, run.UserSequence, run.UserId };
+        if (await connection.QuerySingleOrDefaultAsync<string?>(Statement.Of(FindRunSql, message)) is { } runId)
+            return new RunAdmission.AlreadyAnswered(runId);
+        return await connection.ExecuteScalarAsync<bool>(Statement.Of(IsOvertakenSql, message)) ? new RunAdmission.Overtaken() : null;
+    }
 
     private static async Task<NextRun> BeginNextAsync(DbConnection connection, string nextRunId, DateTimeOffset completedAt)
     {

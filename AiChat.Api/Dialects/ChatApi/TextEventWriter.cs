@@ -41,9 +41,11 @@ internal sealed class TextEventWriter(PipeWriter body, string runId, bool hasTex
                 break;
             // A client without text has nothing that it could take the place of.
             case RunSnapshot snapshot when !hasText:
+                WriteSources(snapshot);
                 WriteText(snapshot.Text, snapshot.Sequence);
                 break;
             case RunSnapshot snapshot:
+                WriteSources(snapshot);
                 WriteSnapshot(snapshot.Text, snapshot.Sequence);
                 break;
             case RunStarted when hasText:
@@ -61,6 +63,13 @@ internal sealed class TextEventWriter(PipeWriter body, string runId, bool hasTex
             default:
                 throw new ArgumentOutOfRangeException(nameof(runEvent), runEvent, "Unknown kind of event.");
         }
+    }
+
+    /// <summary>Without ids: whoever hangs up here has not seen the text behind them.</summary>
+    private void WriteSources(RunSnapshot snapshot)
+    {
+        foreach (var source in snapshot.Sources)
+            fields.WriteJson(RunEventWriter.Source, source.ToResponse());
     }
 
     private void WriteSnapshot(string text, long sequence)

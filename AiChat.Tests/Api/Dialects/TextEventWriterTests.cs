@@ -111,6 +111,18 @@ public sealed class TextEventWriterTests
     public void Write_SnapshotToAClientWithoutText_IsText() =>
         Assert.That(Write(hasText: false, Started, new RunSnapshot(4, "a\nb")), Is.EqualTo("id: r:4\ndata: a\ndata: b\n\n"));
 
+    [TestCase(false)]
+    [TestCase(true)]
+    public void Write_SnapshotOfAReplyFromTheWeb_NamesItsSourcesFirst(bool hasText)
+    {
+        var source = new Source { Number = 1, Url = "https://rome.example/", Title = "Rome", Excerpt = "Text." };
+
+        var written = Write(hasText, new RunSnapshot(4, "a") { Sources = [source] });
+
+        Assert.That(written, Does.StartWith(
+            "event: source\ndata: {\"number\":1,\"url\":\"https://rome.example/\",\"title\":\"Rome\",\"excerpt\":\"Text.\"}\n\nid: r:4\n"));
+    }
+
     [Test]
     public void Write_SnapshotToAClientWithText_TakesItsPlace() =>
         Assert.That(

@@ -128,6 +128,22 @@ public sealed class RunGeneratorSearchTests : RunTestBase
         Engine.Verify(e => e.SearchAsync(It.IsAny<string>(), It.IsAny<int>(), It.IsAny<CancellationToken>()), Times.Never);
     }
 
+    /// <summary>Nothing was found, and the text that was shown says so.</summary>
+    [Test]
+    public async Task GenerateAsync_RunThatGoesOnBehindTextWithoutSources_SearchesNoMore()
+    {
+        var stored = NewStored(RunStatus.InProgress, "I found", lastSequence: null, attempt: 2) with { WebSearch = true };
+        var log = RunLog.Restore(
+            stored.ToStarted("groq", "oss-20b"), Time, "I found", [new RunContinued(RunLog.CrashGap, 7, 2)], result: null);
+        var run = new ActiveRun(stored.ToNewRun(UserId, new RunQuestion("When?", null)), null, Registry.Get("fast"), log, Time) { Place = new RunPlace(1, 2) };
+        Answers((_, _) => Task.FromResult(Reply(" nothing.")));
+
+        var result = await Generator.GenerateAsync(run);
+
+        Assert.That((result.Reply, result.Sources), Is.EqualTo(("I found nothing.", Array.Empty<Source>())));
+        Engine.Verify(e => e.SearchAsync(It.IsAny<string>(), It.IsAny<int>(), It.IsAny<CancellationToken>()), Times.Never);
+    }
+
     private void Finds(params SearchResult[] results) => Engine
         .Setup(e => e.SearchAsync(It.IsAny<string>(), It.IsAny<int>(), It.IsAny<CancellationToken>()))
         .ReturnsAsync(results);

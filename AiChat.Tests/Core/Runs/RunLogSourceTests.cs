@@ -72,6 +72,27 @@ public sealed class RunLogSourceTests
     }
 
     [Test]
+    public async Task FollowAsync_PositionThatIsLost_GetsTheSourcesWithTheText()
+    {
+        var log = Ended();
+
+        var snapshot = (RunSnapshot)await log.FollowAsync(after: RunLog.CrashGap).FirstAsync();
+
+        Assert.That((snapshot.Text, snapshot.Sources), Is.EqualTo(("Hello", new[] { NewSource(1), NewSource(2) })));
+    }
+
+    [Test]
+    public async Task FollowAsync_LogWhoseStepsAreNotKept_GetsTheSourcesOfTheResult()
+    {
+        var result = NewResult(Ended()) with { Sources = [NewSource(1)] };
+        var log = RunLog.Restore(NewStarted(), time, "Hello", [], result, isCondensed: true);
+
+        var snapshot = await log.FollowAsync(after: 0).OfType<RunSnapshot>().SingleAsync();
+
+        Assert.That(snapshot.Sources, Is.EqualTo(new[] { NewSource(1) }));
+    }
+
+    [Test]
     public void Attempt_OnlySourcesSoFar_IsTheFirst()
     {
         var log = New();

@@ -100,6 +100,32 @@ public sealed class RunServiceAnswerTests : RunTestBase
     }
 
     [Test]
+    public async Task AnswerAsync_AnswerStoredInPlaceOfARunThatGaveNoText_IsTheAnswer()
+    {
+        HasQuestion(new LastQuestion { Id = "question-1", Sequence = 1, Message = "Really?", RunId = "run-1", AnswerSequence = 3 });
+        HasRun(NewStored());
+        HasAnswer(sequence: 3, "By hand.");
+
+        var run = await Service.AnswerAsync(Answer, None);
+
+        Assert.That((await run!.WaitAsync(None)).Reply, Is.EqualTo("By hand."));
+        Model.VerifyNoOtherCalls();
+    }
+
+    [Test]
+    public async Task AnswerAsync_AnotherMessageComesThisMoment_AnswersThatOne()
+    {
+        AcceptsRuns(new RunAdmission.Overtaken(), new RunAdmission.Accepted(new RunPlace(2, 3), BusyWith: null));
+        var looks = new Queue<LastQuestion>([
+            new LastQuestion { Id = "question-1", Sequence = 1, Message = "Really?" }, new LastQuestion { Id = "question-2", Sequence = 2, Message = "Sure?" }]);
+        Runs.Setup(r => r.GetLastQuestionAsync(UserId, ChatId, It.IsAny<CancellationToken>())).ReturnsAsync(looks.Dequeue);
+
+        var run = await Service.AnswerAsync(Answer, None);
+
+        Assert.That((await InTime(run!.WaitAsync(None))).UserMessageId, Is.EqualTo("question-2"));
+    }
+
+    [Test]
     public async Task AnswerAsync_SomebodyElseTriesItAgainThisMoment_GivesTheirs()
     {
         HasQuestion(new LastQuestion { Id = "question-1", Sequence = 1, Message = "Really?", RunId = "run-1" });
@@ -115,17 +141,7 @@ public sealed class RunServiceAnswerTests : RunTestBase
     public async Task AnswerAsync_AnswerThatAClientHasStored_IsFollowedLikeARun()
     {
         HasQuestion(new LastQuestion { Id = "question-1", Sequence = 1, Message = "Really?", AnswerSequence = 2 });
-        Messages.Setup(m => m.GetPageAsync(UserId, ChatId, new MessageRange { After = 1 }, 1, None)).ReturnsAsync(new MessagePage
-        {
-            Messages =
-            [
-                new Message
-                {
-                    Id = "answer-1", ChatId = ChatId, Sequence = 2, Role = MessageRole.Assistant, Content = "Indeed.", Status = MessageStatus.Completed,
-                    CreatedAt = default, UpdatedAt = default,
-                },
-            ],
-        });
+        HasAnswer(sequence: 2, "Indeed.");
 
         var run = await Service.AnswerAsync(Answer, None);
 
@@ -167,6 +183,26 @@ public sealed class RunServiceAnswerTests : RunTestBase
 
         Assert.That((failure.Code, Started().Count), Is.EqualTo(("web_search_unconfigured", 0)));
     }
+
+    private void HasAnswer(int sequence, string content) => Messages
+        .Setup(m => m.GetPageAsync(UserId, ChatId, new MessageRange { After = sequence - 1 }, 1, None))
+        .ReturnsAsync(new MessagePage
+        {
+            Messages =
+            [
+                new Message
+                {
+                    Id = "answer-1",
+                    ChatId = ChatId,
+                    Sequence = sequence,
+                    Role = MessageRole.Assistant,
+                    Content = content,
+                    Status = MessageStatus.Completed,
+                    CreatedAt = default,
+                    UpdatedAt = default,
+                },
+            ],
+        });
 
     private void HasQuestion(LastQuestion? question) => Runs
         .Setup(r => r.GetLastQuestionAsync(UserId, ChatId, It.IsAny<CancellationToken>()))

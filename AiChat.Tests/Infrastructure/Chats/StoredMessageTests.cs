@@ -109,6 +109,17 @@ public sealed class StoredMessageTests(Engine engine) : RepositoryTestBase(engin
     }
 
     [Test]
+    public async Task StartAsync_StoredMessageBehindWhichTheUserSaidMore_GetsNoRun()
+    {
+        await AddAsync("question", NewMessage(), At(1));
+        await AddAsync("next", NewMessage(), At(2));
+
+        var admission = await Database.Runs.StartAsync(Answer("run-1"), None);
+
+        Assert.That((admission, (await Database.Chats.GetAsync(Anna, ChatId, None))!.MessageCount), Is.EqualTo((new RunAdmission.Overtaken(), 2)));
+    }
+
+    [Test]
     public async Task StartAsync_StoredMessageByManyAtOnce_HasOneRun()
     {
         await AddAsync("question", NewMessage(), At(1));

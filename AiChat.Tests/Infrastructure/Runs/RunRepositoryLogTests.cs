@@ -438,20 +438,20 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
     {
         await CreateChatAsync("chat-2");
         await CreateChatAsync("chat-3");
-        await ContinueAndFinishAsync("run-1", ChatId, endedAt: 100);
-        await ContinueAndFinishAsync("run-2", "chat-2", endedAt: 101);
-        await BeginAsync("run-3", "chat-3", new RunText("", 3, 0, "Ho"));
+        await ContinueAndFinishAsync("0-run-1", ChatId, endedAt: 100);
+        await ContinueAndFinishAsync("0-run-2", "chat-2", endedAt: 101);
+        await BeginAsync("0-run-3", "chat-3", new RunText("", 3, 0, "Ho"));
 
         var deleted = await Database.Runs.DeleteLogsAsync(At(101), 10, None);
 
         Assert.That(deleted, Is.EqualTo(1));
-        Assert.That((await GetEventsAsync()).Select(e => (e.RunId, e.Event)), Is.EqualTo(new[] { ("run-2", "run.continued"), ("run-3", "message.delta") }));
+        Assert.That((await GetEventsAsync()).Select(e => (e.RunId, e.Event)), Is.EqualTo(new[] { ("0-run-2", "run.continued"), ("0-run-3", "message.delta") }));
     }
 
     [Test]
     public async Task DeleteLogsAsync_RunsThatGoOn_KeepTheirSeams()
     {
-        await BeginAsync("run-1", ChatId, Hello);
+        await BeginAsync("0-run-1", ChatId, Hello);
         await Database.Runs.ContinueUnfinishedAsync(At(5), None);
 
         var deleted = await Database.Runs.DeleteLogsAsync(At(1000), 10, None);
@@ -463,8 +463,8 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
     public async Task DeleteLogsAsync_Limit_IsKept()
     {
         await CreateChatAsync("chat-2");
-        await ContinueAndFinishAsync("run-1", ChatId, endedAt: 100);
-        await ContinueAndFinishAsync("run-2", "chat-2", endedAt: 100);
+        await ContinueAndFinishAsync("0-run-1", ChatId, endedAt: 100);
+        await ContinueAndFinishAsync("0-run-2", "chat-2", endedAt: 100);
 
         var deleted = new[]
         {
