@@ -237,6 +237,13 @@ internal static class Examples
         {
             RunId = RunId, ChatId = ChatId, UserMessageId = UserMessageId, MessageId = AssistantMessageId, Model = FastModel, Provider = Provider, Attempt = 1,
         }),
+        new(RunEventWriter.Source, "A page of the web the reply is based on; only with web_search, and before the text", new SourceResponse
+        {
+            Number = 1,
+            Url = "https://www.example.com/rome",
+            Title = "Rome in one day",
+            Excerpt = "Begin at the Colosseum, which opens at half past eight.",
+        }),
         new(RunEventWriter.Delta, "More text", new MessageDeltaEvent { Text = Reply[..30], Offset = 0 }),
         new(RunEventWriter.Continued, "The server was restarted and goes on (only with Runs:OnRestart Continue)", new RunContinuedEvent { Attempt = 2, Offset = 30 }),
         new(RunEventWriter.Snapshot, "The whole reply so far, in place of what the client has", new RunSnapshotEvent { RunId = RunId, Text = Reply[..30] }),

@@ -6,6 +6,7 @@ using AiChat.Core.Budgets;
 using AiChat.Core.Errors;
 using AiChat.Core.Idempotency;
 using AiChat.Core.Runs;
+using AiChat.Core.WebSearch;
 using Microsoft.AspNetCore.Mvc;
 
 namespace AiChat.Api.Runs;
@@ -25,11 +26,15 @@ public sealed class SendController(RunService runs, RunExecutor executor, TimePr
     /// `message.delta` for each piece of text, and one last event, `run.completed`, `run.failed`, `run.cancelled` or `run.incomplete`.
     /// A client that loses the connection loses nothing: `GET /runs/{id}/events` goes on behind the last event it saw.
     ///
+    /// With `"web_search": true` a search engine is asked, its best pages are read, and the passages that matter go into the prompt. The reply
+    /// refers to its `sources` as `[1]`; a stream names them in `source` events before the text.
+    ///
     /// A request with an `Idempotency-Key` may be sent again as often as needed: the message is stored and answered once.
     /// </remarks>
     /// <response code="200">The reply, or its events.</response>
     [HttpPost("/chat", Name = "sendMessage")]
     [Problems(Errors.Problem.InvalidId, Errors.Problem.ChatNotFound, Errors.Problem.UnknownModel)]
+    [Problems(WebSearchException.Failed, WebSearchException.Unconfigured)]
     [ProducesResponseType<SendResponse>(StatusCodes.Status200OK), EventStream, AnswerHeader(StatusCodes.Status200OK, IdempotencyKeyAttribute.ReplayedHeader)]
     [AnswerHeader(StatusCodes.Status200OK, RateLimitHeaders.Policy), AnswerHeader(StatusCodes.Status200OK, RateLimitHeaders.Left)]
     public async Task<IActionResult> Send(SendRequest request, [IdempotencyKey] string? idempotencyKey, CancellationToken ct)
@@ -45,7 +50,7 @@ public sealed class SendController(RunService runs, RunExecutor executor, TimePr
     /// </remarks>
     /// <response code="200">The reply, or its events.</response>
     [HttpPost("/runs/{id}/retry", Name = "retryRun"), Tags("Runs")]
-    [Problems(Errors.Problem.RunNotFound, ConflictException.RunNotRetryable)]
+    [Problems(Errors.Problem.RunNotFound, ConflictException.RunNotRetryable, WebSearchException.Failed, WebSearchException.Unconfigured)]
     [ProducesResponseType<SendResponse>(StatusCodes.Status200OK), EventStream, AnswerHeader(StatusCodes.Status200OK, IdempotencyKeyAttribute.ReplayedHeader)]
     [AnswerHeader(StatusCodes.Status200OK, RateLimitHeaders.Policy), AnswerHeader(StatusCodes.Status200OK, RateLimitHeaders.Left)]
     public async Task<IActionResult> Retry(
