@@ -15,6 +15,9 @@ public sealed class SearchQueryWriter(IMessageRepository messages, SideCalls cal
 
     private const int MostMessages = 6;
 
+    /// <summary>Most that are read for them: results of tools say little, and may be many.</summary>
+    private const int MostRead = 50;
+
     /// <summary>Longest part of an earlier message, and of the message itself.</summary>
     private const int TokensOfMessage = 200;
 
@@ -45,11 +48,12 @@ public sealed class SearchQueryWriter(IMessageRepository messages, SideCalls cal
     private async Task<List<HistoryMessage>> ReadAsync(SearchQuestion question, CancellationToken cancellationToken)
     {
         var earlier = new List<HistoryMessage>();
+        var read = 0;
         await foreach (var message in messages.ReadBackwardsAsync(question.UserId, question.ChatId, question.Sequence, cancellationToken))
         {
             if (message.Role is MessageRole.User or MessageRole.Assistant && !string.IsNullOrWhiteSpace(message.Content))
                 earlier.Add(message);
-            if (earlier.Count == MostMessages)
+            if (++read == MostRead || earlier.Count == MostMessages)
                 break;
         }
 

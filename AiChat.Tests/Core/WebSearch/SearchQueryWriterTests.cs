@@ -123,6 +123,19 @@ public sealed class SearchQueryWriterTests
     }
 
     [Test]
+    public async Task Write_ManyResultsOfToolsInARow_AreNotReadToTheirEnd()
+    {
+        model.Then("Tiber");
+        earlier = [.. Enumerable.Range(1, 100).Select(n => NewMessage(n, n is 1 or 60 ? MessageRole.User : MessageRole.Tool, $"message {n}"))];
+        var read = 0;
+
+        await NewWriter(() => read++).WriteAsync(Ask(Message, sequence: 101), None);
+
+        Assert.That(model.Calls.Single().Messages[1].Text, Is.EqualTo($"User: message 60\n\nLast message: {Message}"));
+        Assert.That(read, Is.EqualTo(50));
+    }
+
+    [Test]
     public async Task Write_Call_IsInTheLedger()
     {
         model.Then("Tiber", new ChatResponseUpdate(ChatRole.Assistant, [new UsageContent(new UsageDetails { InputTokenCount = 40, OutputTokenCount = 8 })]));
