@@ -47,7 +47,7 @@ public class TurnBenchmarks
         var lifetime = new EndlessLifetime();
         var calls = new SideCalls(registry, usage, lifetime, TimeProvider.System, NullLogger<SideCalls>.Instance);
         var webOptions = Options.Create(new WebSearchOptions());
-        var web = new WebSearchService([], null!, webOptions, TimeProvider.System);
+        var web = new WebSearchService([], null!, webOptions, TimeProvider.System, NullLogger<WebSearchService>.Instance);
         var queries = new SearchQueryWriter(messages, calls, webOptions);
         var generator = new RunGenerator(context, queries, web, options, TimeProvider.System, NullLogger<RunGenerator>.Instance);
         var titles = new TitleWriter(chats, calls, Options.Create(new TitleOptions()), NullLogger<TitleWriter>.Instance);

@@ -1,16 +1,19 @@
 using AiChat.Core.Errors;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace AiChat.Core.WebSearch;
 
 /// <summary>Finds out what the web says about a question.</summary>
 /// <exception cref="ArgumentException">Two engines have one name.</exception>
-public sealed class WebSearchService(IEnumerable<IWebSearch> engines, IPageReader pages, IOptions<WebSearchOptions> options, TimeProvider time)
+public sealed partial class WebSearchService(
+    IEnumerable<IWebSearch> engines, IPageReader pages, IOptions<WebSearchOptions> options, TimeProvider time, ILogger<WebSearchService> logger)
 {
     /// <summary>UTF-16 code units. Where redirects led to a longer address, the source has the one it was found under.</summary>
     private const int LongestUrl = 2048;
 
     private const int LongestTitle = 200;
+    private const int LongestLoggedHost = 100;
 
     private const string Unconfigured =
         "Searching the web is not configured on this server. Set WebSearch:SearxngUrl (as an environment variable WebSearch__SearxngUrl) to the "
@@ -57,7 +60,7 @@ public sealed class WebSearchService(IEnumerable<IWebSearch> engines, IPageReade
     {
         using var timeLimit = new CancellationTokenSource(options.Value.PagesTimeout, time);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(timeLimit.Token, cancellationToken);
-        var reads = Array.ConvertAll(results, result => pages.ReadAsync(result.Url, stop.Token));
+        var reads = Array.ConvertAll(results, result => ReadAsync(result.Url, stop.Token));
         try
         {
             await Task.WhenAll(reads).WaitAsync(stop.Token);
@@ -69,6 +72,23 @@ public sealed class WebSearchService(IEnumerable<IWebSearch> engines, IPageReade
 
         return [.. results.Zip(reads, (result, read) => new Found(result, read.IsCompletedSuccessfully ? read.Result : null))];
     }
+
+    /// <summary>Whatever is wrong with one page, the others are used. The log lacks the failure's message: it may hold what the page sent.</summary>
+    private async Task<WebPage?> ReadAsync(Uri url, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await pages.ReadAsync(url, cancellationToken);
+        }
+        catch (Exception failure) when (failure is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
+        {
+            LogBroken(failure.GetType().Name, SingleLine.From(url.Host, LongestLoggedHost));
+            return null;
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "A page was not read: its reader broke, {Failure}, {Host}")]
+    private partial void LogBroken(string failure, string host);
 
     /// <summary>A result and its page; null when that could not be read.</summary>
     private sealed record Found(SearchResult Result, WebPage? Page)

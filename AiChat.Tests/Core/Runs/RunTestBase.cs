@@ -95,7 +95,7 @@ public abstract class RunTestBase
         var options = Options.Create(Settings);
         var calls = new SideCalls(Registry, Mock.Of<IUsageRepository>(), Lifetime, Time, loggers.CreateLogger<SideCalls>());
         var webOptions = Options.Create(new WebSearchOptions());
-        var web = new WebSearchService([Engine.Object], Pages.Object, webOptions, Time);
+        var web = new WebSearchService([Engine.Object], Pages.Object, webOptions, Time, loggers.CreateLogger<WebSearchService>());
         Generator = new RunGenerator(
             context, new SearchQueryWriter(Messages.Object, calls, webOptions), web, options, Time, loggers.CreateLogger<RunGenerator>());
         var titles = new TitleWriter(Chats.Object, calls, Options.Create(new TitleOptions { Enabled = false }), loggers.CreateLogger<TitleWriter>());

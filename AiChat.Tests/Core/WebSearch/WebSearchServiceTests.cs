@@ -2,6 +2,7 @@ using AiChat.Core.Errors;
 using AiChat.Core.Memory;
 using AiChat.Core.WebSearch;
 using AiChat.Tests.Support;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Moq;
 
@@ -15,6 +16,8 @@ public sealed class WebSearchServiceTests
     private FakeTime time = null!;
     private Dictionary<string, Mock<IWebSearch>> engines = null!;
     private Mock<IPageReader> pages = null!;
+    private CapturedLog log = null!;
+    private LoggerFactory loggers = null!;
     private WebSearchService service = null!;
 
     private static CancellationToken None => CancellationToken.None;
@@ -26,7 +29,17 @@ public sealed class WebSearchServiceTests
         time = new FakeTime();
         engines = new[] { "tavily", "brave", "searxng" }.ToDictionary(name => name, NewEngine);
         pages = new Mock<IPageReader>();
-        service = new WebSearchService(engines.Values.Select(e => e.Object), pages.Object, Options.Create(settings), time);
+        log = new CapturedLog();
+        loggers = new LoggerFactory([log]);
+        service = NewService(engines.Values.Select(e => e.Object));
+    }
+
+    [TearDown]
+    public void TearDown()
+    {
+        loggers.Dispose();
+        log.AssertNothingUnexpected();
+        log.Dispose();
     }
 
     [Test]
@@ -78,7 +91,7 @@ public sealed class WebSearchServiceTests
     {
         IWebSearch[] twice = [NewEngine("brave").Object, NewEngine("Brave").Object];
 
-        Assert.That(() => new WebSearchService(twice, pages.Object, Options.Create(settings), time), Throws.ArgumentException);
+        Assert.That(() => NewService(twice), Throws.ArgumentException);
     }
 
     [Test]
@@ -191,6 +204,26 @@ public sealed class WebSearchServiceTests
         Assert.That(() => service.FindAsync("Rome", 1000, None), Throws.InstanceOf<WebSearchException>().With.Message.EqualTo("It is down."));
     }
 
+    [TestCase(true)]
+    [TestCase(false)]
+    public async Task Find_ReaderBreaks_UsesTheOthersAndSaysSoWithoutContents(bool isAtOnce)
+    {
+        const string line = "A page was not read: its reader broke, UriFormatException, b.example";
+        log.Expect(line);
+        Finds("searxng", Result("a"), Result("b") with { Snippet = "Rome in a word." });
+        Reads("a", "Rome is here.");
+        var read = pages.Setup(p => p.ReadAsync(new Uri("https://b.example/"), It.IsAny<CancellationToken>()));
+        if (isAtOnce)
+            read.Throws(new UriFormatException("The secret of the page."));
+        else
+            read.ThrowsAsync(new UriFormatException("The secret of the page."));
+
+        var sources = await service.FindAsync("Rome", 1000, None);
+
+        Assert.That(sources.Select(s => s.Excerpt), Is.EqualTo(new[] { "Rome is here.", "Rome in a word." }));
+        Assert.That(log.Entries.Select(e => (e.Level, e.Message, e.Exception)), Is.EqualTo(new[] { (LogLevel.Error, line, (Exception?)null) }));
+    }
+
     [Test]
     public async Task Find_PageThatNeverComes_IsGivenUpAndTheOthersAreUsed()
     {
@@ -223,6 +256,9 @@ public sealed class WebSearchServiceTests
 
         Assert.CatchAsync<OperationCanceledException>(() => find.WaitAsync(LongestWait));
     }
+
+    private WebSearchService NewService(IEnumerable<IWebSearch> all) =>
+        new(all, pages.Object, Options.Create(settings), time, loggers.CreateLogger<WebSearchService>());
 
     private static Task<WebPage?> NeverAsync(CancellationToken ignored)
     {
