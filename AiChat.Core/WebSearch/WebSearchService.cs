@@ -19,11 +19,16 @@ public sealed partial class WebSearchService(
         "Searching the web is not configured on this server. Set WebSearch:SearxngUrl (as an environment variable WebSearch__SearxngUrl) to the "
         + "address of a SearXNG server whose JSON format is switched on, or set BRAVE_API_KEY or TAVILY_API_KEY, and start the server again.";
 
+    private const string NoRoom = "The message leaves no room for what the web says. Shorten it, or ask for a model with a larger window.";
+
     /// <summary>The first of them that is ready is asked where the configuration names none.</summary>
     private static readonly string[] Order = [WebSearchOptions.Searxng, WebSearchOptions.Brave, WebSearchOptions.Tavily];
 
     /// <summary>Tokens of the fence around one excerpt, with its title and address; estimated.</summary>
     private const int FenceTokens = 100;
+
+    /// <summary>About one passage, estimated: with less there is nothing to answer from, and no reason to say that nothing was found.</summary>
+    private const int FewestTokens = 150;
 
     private readonly Dictionary<string, IWebSearch> engines = engines.ToDictionary(e => e.Name, StringComparer.OrdinalIgnoreCase);
 
@@ -39,10 +44,13 @@ public sealed partial class WebSearchService(
     /// <see cref="WebSearchOptions.MaxTokens"/>; empty when nothing was found.
     /// </summary>
     /// <exception cref="UnavailableException"><c>web_search_unconfigured</c>.</exception>
-    /// <exception cref="WebSearchException">The engine gave no usable answer.</exception>
+    /// <exception cref="WebSearchException">The engine gave no usable answer, or there are too few tokens for a passage.</exception>
     public async Task<IReadOnlyList<Source>> FindAsync(string query, int maxTokens, CancellationToken cancellationToken)
     {
-        var results = await GetEngine().SearchAsync(query, options.Value.MaxPages, cancellationToken);
+        var engine = GetEngine();
+        if (maxTokens < FewestTokens)
+            throw new WebSearchException(NoRoom);
+        var results = await engine.SearchAsync(query, options.Value.MaxPages, cancellationToken);
         var found = await ReadAsync([.. results.Take(options.Value.MaxPages)], cancellationToken);
         var readable = found.Where(f => f.Text.Length > 0).DistinctBy(f => f.Url).ToList();
         var excerpts = Excerpts.Select(query, readable.ConvertAll(f => f.Text), Math.Min(maxTokens, options.Value.MaxTokens));

@@ -195,6 +195,28 @@ public sealed class WebSearchServiceTests
         Assert.That(await service.FindAsync("Rome", 1000, None), Is.Empty);
     }
 
+    [TestCase(0)]
+    [TestCase(149)]
+    public void Find_BudgetOfLessThanAPassage_SaysSoInsteadOfSearching(int maxTokens)
+    {
+        Finds("searxng", Result("a"));
+
+        Assert.That(() => service.FindAsync("Rome", maxTokens, None), Throws.InstanceOf<WebSearchException>().With.Message.EqualTo(
+            "The message leaves no room for what the web says. Shorten it, or ask for a model with a larger window."));
+        engines["searxng"].Verify(e => e.SearchAsync(It.IsAny<string>(), It.IsAny<int>(), It.IsAny<CancellationToken>()), Times.Never);
+    }
+
+    [Test]
+    public async Task Find_BudgetOfAPassage_Searches()
+    {
+        Finds("searxng", Result("a"));
+        Reads("a", string.Concat(Enumerable.Repeat("Rome is the capital of Italy and lies on the Tiber. ", 100)));
+
+        var source = (await service.FindAsync("Rome", 150, None)).Single();
+
+        Assert.That(TokenEstimator.Count(source.Excerpt), Is.InRange(100, 150));
+    }
+
     [Test]
     public void Find_EngineFails_SaysSo()
     {
