@@ -22,11 +22,13 @@ internal sealed class PageRules(IEnumerable<string> allowedHosts)
             return PageRefusal.Scheme;
         if (url.UserInfo.Length > 0)
             return PageRefusal.UserInfo;
-        if (IsAllowed(url.IdnHost, url.Port))
+        if (FindName(url) is not { } host)
+            return PageRefusal.Host;
+        if (IsAllowed(host, url.Port))
             return null;
         if (url.Port is not (HttpPort or HttpsPort))
             return PageRefusal.Port;
-        return FindRefusal(url.IdnHost);
+        return FindRefusal(host);
     }
 
     /// <summary>
@@ -39,6 +41,19 @@ internal sealed class PageRules(IEnumerable<string> allowedHosts)
             return false;
         var entry = host.Contains(':') ? $"[{host}]" : host;
         return allowed.Contains($"{entry}:{port}") || (port is HttpPort or HttpsPort && allowed.Contains(entry));
+    }
+
+    /// <summary>What is resolved for it; null where its characters make no name, which no URL is asked for when it is created.</summary>
+    private static string? FindName(Uri url)
+    {
+        try
+        {
+            return url.IdnHost;
+        }
+        catch (UriFormatException)
+        {
+            return null;
+        }
     }
 
     private static PageRefusal? FindRefusal(string host)

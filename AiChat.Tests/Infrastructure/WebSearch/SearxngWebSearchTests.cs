@@ -1,3 +1,4 @@
+using System.Text.Json;
 using AiChat.Core.WebSearch;
 using AiChat.Infrastructure.WebSearch;
 using Microsoft.AspNetCore.Http;
@@ -30,6 +31,17 @@ internal sealed class SearxngWebSearchTests : WebSearchTestBase<SearxngWebSearch
             new SearchResult(new Uri("https://example.com/rome"), "Rome", "The capital & more"),
             new SearchResult(new Uri("https://example.org/a?b=c"), "Trastevere", ""),
         }));
+    }
+
+    [Test]
+    public async Task Search_HostsThatHaveNoName_AreResultsLikeOthers()
+    {
+        string[] urls = ["http://xn--ü.com/", "http://a\u0378b.com/", "http://\u200d.com/", $"http://{new string('ü', 100)}.com/"];
+        Server.Answer(200, JsonSerializer.Serialize(new { results = urls.Select(url => new { url, title = "A", content = "B" }) }));
+
+        var results = await Engine.SearchAsync("Rome", 5, None);
+
+        Assert.That(results.Select(r => r.Url.OriginalString), Is.EqualTo(urls));
     }
 
     [Test]

@@ -54,6 +54,16 @@ public sealed class PageReaderGuardTests : PageReaderTestBase
         Assert.That(Names.Questions, Has.None.EqualTo(host));
     }
 
+    [TestCase("xn--ü.com")]
+    [TestCase("üüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüü.com")]
+    public async Task ReadAsync_HostThatHasNoName_IsRefused(string host)
+    {
+        var url = new Uri($"http://{host}{Secret}");
+
+        await AssertRefusedAsync(url, PageRefusal.Host, url.Host);
+        await AssertRedirectRefusedAsync(url.OriginalString, PageRefusal.Host, url.Host);
+    }
+
     [TestCase("127.0.0.1")]
     [TestCase("localhost")]
     [TestCase("[::ffff:127.0.0.1]")]

@@ -113,6 +113,25 @@ public sealed class PageRulesTests
         Assert.That(Find(url), Is.EqualTo(PageRefusal.Host));
     }
 
+    /// <summary>URLs to the framework, names to no resolver: what it makes of them for one is an exception.</summary>
+    [TestCase("http://xn--ü.com/")]
+    [TestCase("http://xn--ü.com:8080/")]
+    [TestCase("http://{0}.com/")]
+    public void FindRefusal_HostThatHasNoName_IsHost(string format)
+    {
+        var url = string.Format(null, format, new string('ü', 100));
+
+        Assert.That((Find(url), Find(url, "intranet")), Is.EqualTo(((PageRefusal?)PageRefusal.Host, (PageRefusal?)PageRefusal.Host)));
+    }
+
+    /// <summary>Whether they make a name depends on the tables of the system; where they do, nobody has it.</summary>
+    [TestCase("http://a\u0378b.com/")]
+    [TestCase("https://\u200d.com/")]
+    public void FindRefusal_HostThatSomeSystemsGiveNoName_IsNoFailure(string url)
+    {
+        Assert.That(Find(url), Is.Null.Or.EqualTo(PageRefusal.Host));
+    }
+
     /// <summary>Nothing is refused here because nothing gets here.</summary>
     [TestCase("http://example.com\\@127.0.0.1/")]
     [TestCase("http://127.0.0.1\\@example.com/")]
