@@ -8,6 +8,9 @@ namespace AiChat.Core.Memory;
 /// </summary>
 internal static class ToolCallReader
 {
+    /// <summary>Most calls one message makes; further ones say nothing.</summary>
+    public const int MostCalls = 128;
+
     private const int LongestName = 64;
 
     /// <summary>What arguments are called that are no object.</summary>
@@ -27,7 +30,7 @@ internal static class ToolCallReader
             return [];
         var calls = Unwrap(root);
         return calls.ValueKind == JsonValueKind.Array
-            ? [.. calls.EnumerateArray().Select(ReadCall).OfType<ToolCall>().Where(c => c.Name is not null)]
+            ? [.. calls.EnumerateArray().Select(ReadCall).OfType<ToolCall>().Where(c => c.Name is not null).Take(MostCalls)]
             : ReadCall(calls) is { Name: not null } only ? [only] : [];
     }
 

@@ -8,8 +8,14 @@ namespace AiChat.Core.Memory;
 /// </summary>
 internal sealed class ToolPairing
 {
-    private readonly List<Call> calls = [];
+    private readonly Dictionary<int, List<Call>> calls = [];
     private readonly Dictionary<int, ToolCall> own = [];
+
+    /// <summary>By id those without a result yet, on top the first of the newest message.</summary>
+    private readonly Dictionary<string, Stack<Call>> open = new(StringComparer.Ordinal);
+
+    /// <summary>By id the newest.</summary>
+    private readonly Dictionary<string, ToolCall> newest = new(StringComparer.Ordinal);
 
     /// <param name="messages">Of one turn, oldest first.</param>
     public ToolPairing(IReadOnlyList<HistoryMessage> messages)
@@ -18,26 +24,26 @@ internal sealed class ToolPairing
         if (!messages.Any(m => m.Role == MessageRole.Tool))
             return;
 
-        var results = new List<Result>();
+        List<Call> latest = [];
+        var unpaired = new List<Result>();
         foreach (var message in messages)
         {
             if (message.Role == MessageRole.Assistant)
-                calls.AddRange(ToolCallReader.ReadCalls(message.ToolCalls).Select(c => new Call(message.Sequence, c)));
-            else if (message.Role == MessageRole.Tool)
-                results.Add(new Result(message, ToolCallReader.ReadAnswered(message.ToolCalls)));
+                latest = AddCalls(message) ?? latest;
+            else if (message.Role == MessageRole.Tool && !PairById(message, out var known))
+                unpaired.Add(new Result(message, known, known?.Id is { } id ? newest.GetValueOrDefault(id) : null, latest));
         }
 
         // All ids first: a result without one must not take the call of another that comes later.
-        foreach (var result in results.Where(r => !PairById(r)).ToList())
-            PairByPlace(result);
+        unpaired.ForEach(PairByPlace);
     }
 
     /// <summary>The calls of the assistant's message that have a result, in order, each with its result.</summary>
     public IEnumerable<(ToolCall Call, HistoryMessage Result)> GetAnswered(HistoryMessage message)
     {
-        foreach (var call in calls)
+        foreach (var call in calls.GetValueOrDefault(message.Sequence, []))
         {
-            if (call.Sequence == message.Sequence && call.Result is { } result)
+            if (call.Result is { } result)
                 yield return (call.Description, result);
         }
     }
@@ -45,49 +51,67 @@ internal sealed class ToolPairing
     /// <summary>The call to put before a tool's message that answers none of the stored ones; null for one that does, or says nothing.</summary>
     public ToolCall? GetOwn(HistoryMessage message) => own.GetValueOrDefault(message.Sequence);
 
-    private bool PairById(Result result)
+    /// <summary>Null when it makes none.</summary>
+    private List<Call>? AddCalls(HistoryMessage message)
     {
-        if (result.Known?.Id is not { } id)
-            return false;
+        var added = ToolCallReader.ReadCalls(message.ToolCalls).Select(c => new Call(c)).ToList();
+        if (added.Count == 0)
+            return null;
 
-        Call? latest = null;
-        foreach (var call in calls)
+        calls[message.Sequence] = added;
+        foreach (var call in Enumerable.Reverse(added))
         {
-            var isOpen = call.Result is null && call.Description.Id == id && call.Sequence < result.Message.Sequence;
-            if (isOpen && (latest is null || call.Sequence > latest.Sequence))
-                latest = call;
+            if (call.Description.Id is not { } id)
+                continue;
+            if (!open.TryGetValue(id, out var same))
+                open[id] = same = [];
+            same.Push(call);
         }
 
-        if (latest is null)
+        foreach (var call in added)
+        {
+            if (call.Description.Id is { } id)
+                newest[id] = call.Description;
+        }
+
+        return added;
+    }
+
+    private bool PairById(HistoryMessage message, out ToolCall? known)
+    {
+        known = ToolCallReader.ReadAnswered(message.ToolCalls);
+        if (known?.Id is not { } id || !open.TryGetValue(id, out var same) || !same.TryPop(out var call))
             return false;
-        latest.Result = result.Message;
+        call.Result = message;
         return true;
     }
 
     private void PairByPlace(Result result)
     {
-        var (message, known) = result;
-        var before = calls.FindAll(c => c.Sequence < message.Sequence);
+        var (message, known, answered, latest) = result;
         // A second result of one call.
-        if (known?.Id is { } id && before.FindLast(c => c.Description.Id == id) is { } answered)
+        if (answered is not null)
         {
-            own[message.Sequence] = answered.Description;
+            own[message.Sequence] = answered;
             return;
         }
 
-        var open = before.Find(c => c.Sequence == before[^1].Sequence && c.Result is null && (known?.Name ?? c.Description.Name) == c.Description.Name);
-        if (open is not null)
-            open.Result = message;
+        var first = latest.Find(c => c.Result is null && (known?.Name ?? c.Description.Name) == c.Description.Name);
+        if (first is not null)
+            first.Result = message;
         else if (known is not null || !string.IsNullOrWhiteSpace(message.Content))
             own[message.Sequence] = (known ?? new ToolCall()) with { Name = known?.Name ?? ToolCall.UnknownName };
     }
 
-    private sealed class Call(int sequence, ToolCall description)
+    private sealed class Call(ToolCall description)
     {
-        public int Sequence { get; } = sequence;
         public ToolCall Description { get; } = description;
         public HistoryMessage? Result { get; set; }
     }
 
-    private sealed record Result(HistoryMessage Message, ToolCall? Known);
+    /// <param name="Message">The tool's.</param>
+    /// <param name="Known">What it tells of its call.</param>
+    /// <param name="Answered">The call with its id, which another result has.</param>
+    /// <param name="Latest">The calls of the newest message before it that makes any.</param>
+    private sealed record Result(HistoryMessage Message, ToolCall? Known, ToolCall? Answered, List<Call> Latest);
 }

@@ -206,6 +206,21 @@ public sealed class PromptHistoryTests
     }
 
     [Test]
+    [CancelAfter(30_000)]
+    public void Add_VeryManyCallsAndResults_AreReadInReasonableTime(CancellationToken cancellationToken)
+    {
+        var calls = $"[{string.Join(',', Enumerable.Repeat("""{"name":"a","id":"a"}""", 2970))}]";
+        var history = new PromptHistory(sequence: 0, budget: int.MaxValue);
+
+        foreach (var i in Enumerable.Range(1, 990).Reverse())
+            history.Add((i > 495 ? Tool("1", "\"b\"") : Assistant("", calls)) with { Sequence = i });
+        history.Complete();
+
+        Assert.That(history.StoredMessages, Is.EqualTo(496));
+        Assert.That(cancellationToken.IsCancellationRequested, Is.False);
+    }
+
+    [Test]
     public void Later_ExchangeBehindTheQuestion_StandsBehindIt()
     {
         var history = Read(Plenty, later: 3, User("Hi!"), Assistant("Hi."), User("The question"), Assistant("", CallsAAndB), Tool("sunny"), Tool("noon"));

@@ -32,6 +32,14 @@ public sealed class ToolCallReaderTests
         Assert.That(calls.Select(Show), Is.EqualTo(new[] { "a one {}", "5 five {}" }));
     }
 
+    [Test]
+    public void ReadCalls_VeryMany_AreTheFirst()
+    {
+        var calls = ToolCallReader.ReadCalls($"[7,{string.Join(',', Enumerable.Range(0, 200).Select(i => $$"""{"name":"n{{i}}"}"""))}]");
+
+        Assert.That(calls.Select(c => c.Name), Is.EqualTo(Enumerable.Range(0, 128).Select(i => $"n{i}")));
+    }
+
     [TestCase(null)]
     [TestCase("")]
     [TestCase("null")]
