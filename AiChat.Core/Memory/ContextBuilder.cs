@@ -9,8 +9,8 @@ namespace AiChat.Core.Memory;
 
 /// <summary>
 /// Chooses what a model is sent: the system prompt, the newest earlier messages that fit a token budget, and last the message to answer with
-/// what the web says about it and what tools have already found out. Messages go in whole or not at all, and the work depends on what goes
-/// in, never on how long the chat is.
+/// what the web says about it and what tools have already found out. Messages go in whole or not at all, but for results of tools that fill
+/// the window alone, which are cut. The work depends on what goes in, never on how long the chat is.
 /// </summary>
 public sealed class ContextBuilder(IMessageRepository messages, IOptions<MemoryOptions> options)
 {
@@ -67,12 +67,13 @@ public sealed class ContextBuilder(IMessageRepository messages, IOptions<MemoryO
     /// <param name="maxTokens">The longest answer asked for; null for the configured reserve.</param>
     /// <param name="hasHistory">Whether the chat has other messages that may go in.</param>
     /// <param name="sourceTokens">Most tokens sources may add, with all that is written around them.</param>
+    /// <param name="hasLater">Whether messages are stored behind the message, such as results of tools: they may fill the prompt.</param>
     public TokenUsage EstimateMost(
-        ModelAlias alias, string message, string? systemPrompt, int? maxTokens, bool hasHistory, int sourceTokens = 0)
+        ModelAlias alias, string message, string? systemPrompt, int? maxTokens, bool hasHistory, int sourceTokens = 0, bool hasLater = false)
     {
         var fixedTokens = CountFixed(message, systemPrompt);
         var left = Math.Max(0, GetBudget(alias, message, systemPrompt, maxTokens) - fixedTokens);
-        var addedTokens = Math.Min(left, sourceTokens + (hasHistory ? options.Value.HistoryTokens : 0));
+        var addedTokens = hasLater ? left : Math.Min(left, sourceTokens + (hasHistory ? options.Value.HistoryTokens : 0));
         return new TokenUsage(
             fixedTokens + addedTokens, maxTokens ?? alias.MaxOutputTokens ?? options.Value.ReservedForAnswer, IsEstimated: true);
     }
@@ -93,8 +94,7 @@ public sealed class ContextBuilder(IMessageRepository messages, IOptions<MemoryO
     {
         var fixedTokens = CountFixed(request.Message, request.SystemPrompt);
         var sources = SourcePrompt.Create(request.Message, request.Sources, request.IsSearched, request.BudgetTokens - fixedTokens);
-        var left = Math.Min(options.Value.HistoryTokens, request.BudgetTokens - fixedTokens - sources.Tokens);
-        var history = await ReadAsync(request, left, cancellationToken);
+        var history = await ReadAsync(request, request.BudgetTokens - fixedTokens - sources.Tokens, cancellationToken);
 
         var prompt = new List<ChatMessage>();
         if (request.SystemPrompt is not null)
@@ -114,7 +114,7 @@ public sealed class ContextBuilder(IMessageRepository messages, IOptions<MemoryO
             HistoryMessages = history.StoredMessages,
             FirstSequence = history.FirstSequence,
             LastSequence = request.Sequence,
-            DroppedMessages = history.FirstSequence - 1,
+            DroppedMessages = history.FirstSequence - 1 + history.DroppedLater,
         })
         {
             Sources = sources.Sources,
@@ -126,9 +126,10 @@ public sealed class ContextBuilder(IMessageRepository messages, IOptions<MemoryO
 
     private async Task<PromptHistory> ReadAsync(PromptRequest request, int budget, CancellationToken cancellationToken)
     {
-        var history = new PromptHistory(request.Sequence, budget);
+        var history = new PromptHistory(request.Sequence, budget, options.Value.HistoryTokens);
         var hasLater = request.ReplySequence > request.Sequence + 1;
-        if (budget <= 0 || (request.Sequence <= 1 && !hasLater))
+        var hasEarlier = request.Sequence > 1 && options.Value.HistoryTokens > 0;
+        if (budget <= 0 || !(hasEarlier || hasLater))
             return history;
 
         var before = hasLater ? request.ReplySequence : request.Sequence;

@@ -7,7 +7,10 @@ public sealed class MemoryOptions
 {
     public const string Section = "Memory";
 
-    /// <summary>Most tokens of earlier messages in one prompt; the model's window may allow fewer. 0 sends none.</summary>
+    /// <summary>
+    /// Most tokens of earlier messages in one prompt; the model's window may allow fewer. 0 sends none. What tools have found out for the
+    /// message that is answered does not count: it may fill the window.
+    /// </summary>
     public int HistoryTokens { get; set; } = 4000;
 
     /// <summary>Tokens of the model's window kept free for the answer when a message does not say <c>max_tokens</c>.</summary>

@@ -36,6 +36,7 @@ public sealed record Receipt
 
     /// <summary>
     /// Messages older than <see cref="FirstSequence"/>, which stayed out: the budget was full, or they stand before the first user message.
+    /// And messages behind the one that is answered for which the budget had no room.
     /// </summary>
     public required int DroppedMessages { get; init; }
 }

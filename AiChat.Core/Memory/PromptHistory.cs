@@ -10,8 +10,12 @@ namespace AiChat.Core.Memory;
 /// </summary>
 /// <param name="sequence">That of the message to answer.</param>
 /// <param name="budget">Most tokens of all this, estimated.</param>
-internal sealed class PromptHistory(int sequence, int budget)
+/// <param name="earlierTokens">Most tokens of what stands before the message to answer, estimated.</param>
+internal sealed class PromptHistory(int sequence, int budget, int earlierTokens)
 {
+    /// <summary>Most messages that are read though they are not sure to go in.</summary>
+    private const int MostInVain = 256;
+
     private readonly ToolCallIds ids = new();
 
     /// <summary>Of the turn that is being read, newest first.</summary>
@@ -25,6 +29,13 @@ internal sealed class PromptHistory(int sequence, int budget)
 
     private int left = budget;
     private int openTokens;
+    private int readInVain;
+
+    /// <summary>Sequence of the newest message behind the one to answer; null when there is none.</summary>
+    private int? newestLater;
+
+    /// <summary>Whether a tool's message and one that makes calls were read of what stands behind the message to answer.</summary>
+    private bool hasResult, hasExchange;
 
     public IEnumerable<ChatMessage> Earlier => Enumerable.Reverse(turns).SelectMany(t => t.Messages);
 
@@ -37,6 +48,9 @@ internal sealed class PromptHistory(int sequence, int budget)
     /// <summary>The sequence of the oldest message that went in; that of the message to answer when it is the oldest.</summary>
     public int FirstSequence => turns.Count == 0 ? sequence : turns[^1].FirstSequence ?? sequence;
 
+    /// <summary>Messages behind the one to answer that stayed out because the budget was full: all that are older than those that went in.</summary>
+    public int DroppedLater { get; private set; }
+
     /// <summary>False when it is full: older messages need not be read, only <see cref="Complete"/> is left to call.</summary>
     public bool Add(HistoryMessage message)
     {
@@ -45,15 +59,7 @@ internal sealed class PromptHistory(int sequence, int budget)
         if (message.Sequence == sequence || (message.Sequence > sequence && message.Role == MessageRole.User))
             return true;
 
-        openTokens += CountLeast(message);
-        if (openTokens > left)
-        {
-            CloseLater(isWhole: false);
-            return false;
-        }
-
-        open.Add(message);
-        return message.Role != MessageRole.User || string.IsNullOrWhiteSpace(message.Content) || CloseTurn();
+        return later is null ? AddLater(message) : AddEarlier(message);
     }
 
     /// <summary>To be called once, behind the last message.</summary>
@@ -66,11 +72,45 @@ internal sealed class PromptHistory(int sequence, int budget)
             turns.Add(instructions);
     }
 
+    /// <summary>The newest calls and their results are read even where the budget is full: the results can be cut.</summary>
+    private bool AddLater(HistoryMessage message)
+    {
+        newestLater ??= message.Sequence;
+        hasResult |= message.Role == MessageRole.Tool;
+        openTokens += CountRead(message);
+        if (openTokens > left && (!hasResult || hasExchange || readInVain++ == MostInVain))
+        {
+            CloseLater(isWhole: false);
+            return false;
+        }
+
+        open.Add(message);
+        hasExchange |= hasResult && message.Role == MessageRole.Assistant && ToolCallReader.ReadCalls(message.ToolCalls).Count > 0;
+        return true;
+    }
+
+    private bool AddEarlier(HistoryMessage message)
+    {
+        openTokens += CountRead(message);
+        if (openTokens > left)
+            return false;
+
+        open.Add(message);
+        return message.Role != MessageRole.User || string.IsNullOrWhiteSpace(message.Content) || CloseTurn();
+    }
+
     /// <summary>
-    /// What is sure before its turn is put together, where texts of the assistant may become one message. One that says nothing costs a
-    /// little too, or any number of them would be read.
+    /// What is sure before its turn is put together, where texts of the assistant may become one message, and all the text that calls are
+    /// stored in: it is read to its end, even where little of it goes in. One that says nothing costs a little too, or any number of them
+    /// would be read.
     /// </summary>
-    private static int CountLeast(HistoryMessage message)
+    private static int CountRead(HistoryMessage message)
+    {
+        var calls = message is { Role: MessageRole.Assistant or MessageRole.Tool, ToolCalls: { } json } ? TokenEstimator.Count(json) : 0;
+        return calls + CountContent(message);
+    }
+
+    private static int CountContent(HistoryMessage message)
     {
         if (string.IsNullOrWhiteSpace(message.Content))
             return TokenEstimator.PerMessage;
@@ -96,8 +136,10 @@ internal sealed class PromptHistory(int sequence, int budget)
             return;
         later = new Turn([.. Oldest()], isWhole, ids);
         later.OpenForReply();
-        later.ShrinkTo(left);
+        var isShort = later.ShrinkTo(left) || !isWhole;
+        DroppedLater = isShort ? (later.FirstSequence ?? (newestLater ?? sequence) + 1) - sequence - 1 : 0;
         Take(later);
+        left = Math.Min(left, earlierTokens);
     }
 
     private void Take(Turn turn)

@@ -1,4 +1,5 @@
 using AiChat.Core.Chats;
+using AiChat.Core.Models;
 using Microsoft.Extensions.AI;
 
 namespace AiChat.Core.Memory;
@@ -9,6 +10,9 @@ namespace AiChat.Core.Memory;
 /// </summary>
 internal sealed class Turn
 {
+    /// <summary>The end of a result that was cut.</summary>
+    public const string RestLeftOut = "\n(The rest of this result was left out: it is too long.)";
+
     private readonly List<Piece> pieces = [];
     private readonly ToolCallIds ids;
 
@@ -54,15 +58,58 @@ internal sealed class Turn
             RemoveAt(end);
     }
 
-    /// <summary>Leaves the oldest out until the rest fits; calls go with their results.</summary>
-    public void ShrinkTo(int tokens)
+    /// <summary>
+    /// Leaves the oldest out until the rest fits; calls go with their results. Before the newest of them go, their longest results are cut.
+    /// </summary>
+    /// <returns>Whether a message was left out.</returns>
+    public bool ShrinkTo(int tokens)
     {
-        while (Tokens > tokens)
-        {
-            RemoveAt(0);
-            while (pieces is [{ Message: var next }, ..] && next.Role == ChatRole.Tool)
-                RemoveAt(0);
-        }
+        var all = pieces.Count;
+        var exchange = pieces.FindLastIndex(p => p.Message.Contents.Any(c => c is FunctionCallContent));
+        LeaveOut(tokens, exchange < 0 ? all : exchange);
+        if (Tokens > tokens && exchange >= 0)
+            CutResults(tokens);
+        LeaveOut(tokens, pieces.Count);
+        return pieces.Count < all;
+    }
+
+    /// <param name="tokens">Most tokens of the rest.</param>
+    /// <param name="most">Most messages to leave out.</param>
+    private void LeaveOut(int tokens, int most)
+    {
+        var count = 0;
+        while (count < most && (Tokens > tokens || (count > 0 && pieces[count].Message.Role == ChatRole.Tool)))
+            Tokens -= pieces[count++].Tokens;
+        pieces.RemoveRange(0, count);
+    }
+
+    /// <summary>Cuts the longest to one length; none where even the note would not fit.</summary>
+    private void CutResults(int tokens)
+    {
+        var results = Enumerable.Range(0, pieces.Count).Where(i => pieces[i].Message.Role == ChatRole.Tool).OrderBy(i => pieces[i].Tokens).ToList();
+        var room = tokens - Tokens + results.Sum(i => pieces[i].Tokens);
+        var whole = 0;
+        while (whole < results.Count && pieces[results[whole]].Tokens <= room / (results.Count - whole))
+            room -= pieces[results[whole++]].Tokens;
+        if (whole == results.Count || room / (results.Count - whole) < TokenEstimator.CountMessage(RestLeftOut))
+            return;
+
+        var length = room / (results.Count - whole) - TokenEstimator.CountMessage(RestLeftOut);
+        foreach (var i in results.Skip(whole))
+            Replace(i, Cut(pieces[i], length));
+    }
+
+    private static Piece Cut(Piece piece, int tokens)
+    {
+        var result = piece.Message.Contents.OfType<FunctionResultContent>().Single();
+        var text = TokenEstimator.Cut(result.GetResultText(), tokens) + RestLeftOut;
+        return new Piece(new ChatMessage(ChatRole.Tool, [new FunctionResultContent(result.CallId, text)]), piece.Stored, piece.Sequence);
+    }
+
+    private void Replace(int index, Piece piece)
+    {
+        Tokens += piece.Tokens - pieces[index].Tokens;
+        pieces[index] = piece;
     }
 
     private void AddText(HistoryMessage message)

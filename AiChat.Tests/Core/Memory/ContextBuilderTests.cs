@@ -299,6 +299,46 @@ public sealed class ContextBuilderTests
         Assert.That((prompt.Receipt.HistoryMessages, prompt.Receipt.FirstSequence), Is.EqualTo((sequence + 1, 1)));
     }
 
+    [TestCase(0, 5)]
+    [TestCase(1000, 7)]
+    public async Task BuildAsync_LargeResultBehindTheMessage_MayFillTheWindow(int historyTokens, int expectedMessages)
+    {
+        options.HistoryTokens = historyTokens;
+        HasMessages(
+        [
+            .. Turns(1).Select(m => ToMessage(m.Sequence, m.Content)),
+            ToMessage(3, "What is the time?"),
+            ToMessage(4, "") with { ToolCalls = """{"id":"a","name":"clock"}""" },
+            ToMessage(5, new string('x', 15_000)) with { Role = MessageRole.Tool },
+            ToMessage(6, "") with { ToolCalls = """{"id":"b","name":"clock"}""" },
+            ToMessage(7, "Noon.") with { Role = MessageRole.Tool },
+        ]);
+
+        var prompt = await Builder().BuildAsync(Request("What is the time?", 3, 8000, null) with { ReplySequence = 8 }, CancellationToken.None);
+
+        Assert.That(prompt.Messages, Has.Count.EqualTo(expectedMessages));
+        Assert.That(((FunctionResultContent)prompt.Messages[^3].Contents.Single()).Result, Has.Length.EqualTo(15_000));
+    }
+
+    [Test]
+    public async Task BuildAsync_ResultLargerThanTheWindow_IsCut()
+    {
+        HasMessages(
+        [
+            ToMessage(1, "What is the time?"),
+            ToMessage(2, "") with { ToolCalls = """{"id":"a","name":"clock"}""" },
+            ToMessage(3, "Noon.") with { Role = MessageRole.Tool },
+            ToMessage(4, "") with { ToolCalls = """{"id":"b","name":"clock"}""" },
+            ToMessage(5, "Noon. " + new string('x', 15_000)) with { Role = MessageRole.Tool },
+        ]);
+
+        var prompt = await Builder().BuildAsync(Request("What is the time?", 1, 1000, null) with { ReplySequence = 6 }, CancellationToken.None);
+
+        Assert.That(((FunctionResultContent)prompt.Messages[^1].Contents.Single()).Result, Does.StartWith("Noon. xxx").And.EndsWith(Turn.RestLeftOut));
+        Assert.That(prompt.Receipt.PromptTokens, Is.EqualTo(prompt.Messages.Sum(TokenEstimator.CountMessage)).And.LessThanOrEqualTo(1000));
+        Assert.That((prompt.Receipt.HistoryMessages, prompt.Receipt.DroppedMessages), Is.EqualTo((2, 2)));
+    }
+
     [Test]
     public async Task BuildAsync_Sources_StandInTheLastMessageAndTheirRuleBehindTheSystemPrompt()
     {
@@ -379,6 +419,17 @@ public sealed class ContextBuilderTests
         var most = Builder().EstimateMost(Alias(8192), SixTokens, null, maxTokens: null, hasHistory, sourceTokens);
 
         Assert.That(most, Is.EqualTo(new TokenUsage(expected, 100, IsEstimated: true)));
+    }
+
+    [TestCase(0)]
+    [TestCase(1000)]
+    public void EstimateMost_MessagesBehindTheQuestion_IsTheWindow(int historyTokens)
+    {
+        options.HistoryTokens = historyTokens;
+
+        var most = Builder().EstimateMost(Alias(8192), SixTokens, null, maxTokens: null, hasHistory: true, sourceTokens: 300, hasLater: true);
+
+        Assert.That(most, Is.EqualTo(new TokenUsage(8192 - 100, 100, IsEstimated: true)));
     }
 
     [TestCase(null, 8192 - 100)]

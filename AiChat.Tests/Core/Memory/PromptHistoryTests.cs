@@ -179,7 +179,7 @@ public sealed class PromptHistoryTests
         HistoryMessage[] stored = [User("?"), Assistant("", CallsAAndB), Tool("sunny"), Tool("noon"), Assistant("Fine.")];
         var whole = Read(stored);
 
-        var fits = Read(whole.Tokens, later: -1, stored);
+        var fits = Read(whole.Tokens + TokenEstimator.Count(CallsAAndB), later: -1, stored);
         var tooLarge = Read(whole.Tokens - 1, later: -1, stored);
 
         Assert.That(whole.Earlier.Sum(TokenEstimator.CountMessage), Is.EqualTo(whole.Tokens));
@@ -198,7 +198,7 @@ public sealed class PromptHistoryTests
     [Test]
     public void Add_ManyMessagesThatSayNothing_AreNotReadWithoutEnd()
     {
-        var history = new PromptHistory(100_001, budget: 400);
+        var history = new PromptHistory(100_001, budget: 400, earlierTokens: 400);
 
         var read = Enumerable.Range(1, 100_000).Reverse().TakeWhile(i => history.Add(new HistoryMessage { Sequence = i, Role = MessageRole.Assistant, Content = "" })).Count();
 
@@ -206,11 +206,23 @@ public sealed class PromptHistoryTests
     }
 
     [Test]
+    public void Add_MessagesThatOnlyMakeCalls_CountWithTheTextOfTheirCalls()
+    {
+        var calls = new string(' ', 300);
+        var history = new PromptHistory(sequence: 0, budget: 1000, earlierTokens: 1000);
+
+        var read = Enumerable.Range(1, 1000).Reverse().TakeWhile(i => history.Add(Assistant("", calls) with { Sequence = i })).Count();
+
+        // 4 for each message, 100 for its calls.
+        Assert.That(read, Is.EqualTo(9));
+    }
+
+    [Test]
     [CancelAfter(30_000)]
     public void Add_VeryManyCallsAndResults_AreReadInReasonableTime(CancellationToken cancellationToken)
     {
         var calls = $"[{string.Join(',', Enumerable.Repeat("""{"name":"a","id":"a"}""", 2970))}]";
-        var history = new PromptHistory(sequence: 0, budget: int.MaxValue);
+        var history = new PromptHistory(sequence: 0, budget: int.MaxValue, earlierTokens: 0);
 
         foreach (var i in Enumerable.Range(1, 990).Reverse())
             history.Add((i > 495 ? Tool("1", "\"b\"") : Assistant("", calls)) with { Sequence = i });
@@ -261,6 +273,59 @@ public sealed class PromptHistoryTests
     }
 
     [Test]
+    public void Later_LargerThanWhatEarlierMessagesMayHave_GoesInWhole()
+    {
+        var result = new string('x', 3000);
+
+        var history = Read(2000, earlierTokens: 100, later: 2, User("Hi!"), Assistant("Hi."), User("The question"), Assistant("", """{"name":"one"}"""), Tool(result));
+
+        Assert.That(Show(history.Later), Is.EqualTo(new[] { "assistant: call_4_1=one{}", $"tool: call_4_1={result}" }));
+        Assert.That(Show(history.Earlier), Is.EqualTo(new[] { "user: Hi!", "assistant: Hi." }));
+        Assert.That(history.DroppedLater, Is.Zero);
+    }
+
+    [Test]
+    public void Later_FillsTheBudget_LeavesEarlierMessagesTheRest()
+    {
+        HistoryMessage[] stored = [User("Hi!"), Assistant("Hi."), User("The question"), Assistant("", """{"name":"one"}"""), Tool(new string('x', 3000))];
+        var later = Read(Plenty, later: 2, stored[2..]).Tokens;
+
+        var enough = Read(later + 10, later: 2, stored);
+        var tooSmall = Read(later + 9, later: 2, stored);
+
+        Assert.That((enough.StoredMessages, tooSmall.StoredMessages), Is.EqualTo((4, 2)));
+    }
+
+    [Test]
+    public void Later_NewestExchangeDoesNotFit_HasItsLongestResultsCut()
+    {
+        const string ThreeCalls = """[{"id":"a","name":"one"},{"id":"b","name":"two"},{"id":"c","name":"three"}]""";
+        var history = Read(
+            500, later: 7, User("Hi!"), User("The question"), Assistant("", """{"name":"old"}"""), Tool("1"),
+            Assistant("", ThreeCalls), Tool(new string('x', 3000), "\"a\""), Tool("short", "\"b\""), Tool(new string('y', 30_000), "\"c\""), System("Be kind."));
+
+        var shown = Show(history.Later);
+        Assert.That(shown.Select(m => m[..8]), Is.EqualTo(new[] { "assistan", "tool: a=", "tool: b=", "tool: c=", "system: " }));
+        Assert.That(shown[1], Does.Match(@"=x{500,}\n.The rest of this result was left out: it is too long.\)$"));
+        Assert.That(shown[2], Is.EqualTo("tool: b=short"));
+        Assert.That(shown[3], Does.Match(@"=y{500,}\n.The rest of this result was left out: it is too long.\)$"));
+        Assert.That(history.Tokens, Is.EqualTo(history.Later.Sum(TokenEstimator.CountMessage)).And.InRange(490, 500));
+        Assert.That((history.StoredMessages, history.DroppedLater), Is.EqualTo((5, 2)));
+    }
+
+    [Test]
+    public void Later_ResultsWithoutEnd_AreNotAllRead()
+    {
+        var history = new PromptHistory(sequence: 0, budget: 100, earlierTokens: 100);
+
+        var read = Enumerable.Range(1, 10_000).Reverse().TakeWhile(i => history.Add(Tool("1") with { Sequence = i })).Count();
+        history.Complete();
+
+        Assert.That(read, Is.LessThan(300));
+        Assert.That((history.StoredMessages, history.DroppedLater), Is.EqualTo((0, 10_000)));
+    }
+
+    [Test]
     public void Earlier_JoinedTexts_FitWhereOneMessageDoes()
     {
         HistoryMessage[] stored = [User("?"), Assistant("One."), Assistant("Two."), Assistant("Three.")];
@@ -281,9 +346,11 @@ public sealed class PromptHistoryTests
     private static PromptHistory Read(params HistoryMessage[] stored) => Read(Plenty, later: -1, stored);
 
     /// <summary>Reads a chat's messages, numbered from 1; so many of the last stand behind the one to answer, which is not stored for -1.</summary>
-    private static PromptHistory Read(int budget, int later, params HistoryMessage[] stored)
+    private static PromptHistory Read(int budget, int later, params HistoryMessage[] stored) => Read(budget, earlierTokens: null, later, stored);
+
+    private static PromptHistory Read(int budget, int? earlierTokens, int later, params HistoryMessage[] stored)
     {
-        var history = new PromptHistory(stored.Length - later, budget);
+        var history = new PromptHistory(stored.Length - later, budget, earlierTokens ?? budget);
         for (var i = stored.Length; i > 0; i--)
         {
             if (!history.Add(stored[i - 1] with { Sequence = i }))
