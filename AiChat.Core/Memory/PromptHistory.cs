@@ -6,7 +6,7 @@ namespace AiChat.Core.Memory;
 /// <summary>
 /// What a prompt has of a chat beside the message to answer: takes stored messages newest first, as long as they fit, and gives them in
 /// the form every model takes. A user's message and what follows it go in together or not at all, so that a prompt begins with a user's
-/// message; only messages of the system may stand before it.
+/// message; only messages of the system may stand before it. Where a turn does not fit, it goes in without its calls of tools.
 /// </summary>
 /// <param name="sequence">That of the message to answer.</param>
 /// <param name="budget">Most tokens of all this, estimated.</param>
@@ -30,6 +30,9 @@ internal sealed class PromptHistory(int sequence, int budget, int earlierTokens)
     private int left = budget;
     private int openTokens;
     private int readInVain;
+
+    /// <summary>Whether the turn that is being read does not fit with its calls and results.</summary>
+    private bool isWithoutTools;
 
     /// <summary>Sequence of the newest message behind the one to answer; null when there is none.</summary>
     private int? newestLater;
@@ -91,13 +94,33 @@ internal sealed class PromptHistory(int sequence, int budget, int earlierTokens)
 
     private bool AddEarlier(HistoryMessage message)
     {
-        openTokens += CountRead(message);
-        if (openTokens > left)
+        if (left <= 0)
             return false;
+        if (isWithoutTools && SaysNothingWithoutTools(message))
+            return readInVain++ < MostInVain;
 
+        openTokens += isWithoutTools ? CountContent(message) : CountRead(message);
         open.Add(message);
+        if (openTokens > left && !TryWithoutTools())
+        {
+            open.RemoveAll(m => m.Sequence == message.Sequence);
+            return false;
+        }
+
         return message.Role != MessageRole.User || string.IsNullOrWhiteSpace(message.Content) || CloseTurn();
     }
+
+    /// <summary>Leaves out the calls and results of the turn that is being read: one large result must not end what a chat remembers.</summary>
+    private bool TryWithoutTools()
+    {
+        isWithoutTools = true;
+        readInVain += open.RemoveAll(SaysNothingWithoutTools);
+        openTokens = open.Sum(CountContent);
+        return openTokens <= left && readInVain <= MostInVain;
+    }
+
+    private static bool SaysNothingWithoutTools(HistoryMessage message) =>
+        message.Role == MessageRole.Tool || string.IsNullOrWhiteSpace(message.Content);
 
     /// <summary>
     /// What is sure before its turn is put together, where texts of the assistant may become one message, and all the text that calls are
@@ -121,13 +144,22 @@ internal sealed class PromptHistory(int sequence, int budget, int earlierTokens)
 
     private bool CloseTurn()
     {
-        var turn = new Turn([.. Oldest()], isWhole: true, ids);
-        turn.CloseWithReply();
+        var turn = ToTurn();
+        if (turn.Tokens > left && TryWithoutTools())
+            turn = ToTurn();
         if (turn.Tokens > left)
             return false;
         turns.Add(turn);
         Take(turn);
         return true;
+    }
+
+    /// <summary>Calls without a result stay out by themselves.</summary>
+    private Turn ToTurn()
+    {
+        var turn = new Turn([.. Oldest()], isWhole: true, ids);
+        turn.CloseWithReply();
+        return turn;
     }
 
     private void CloseLater(bool isWhole)
@@ -147,5 +179,6 @@ internal sealed class PromptHistory(int sequence, int budget, int earlierTokens)
         left -= turn.Tokens;
         open.Clear();
         openTokens = 0;
+        isWithoutTools = false;
     }
 }
