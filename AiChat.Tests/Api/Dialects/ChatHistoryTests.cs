@@ -81,6 +81,18 @@ public sealed class ChatHistoryTests : ChatHistoryTestBase
         });
     }
 
+    [Test]
+    public async Task AddMessage_LongTextInTheQuery_IsStored()
+    {
+        var said = string.Concat(Enumerable.Repeat("こんにちは", 4000));
+        var id = await OpenAsync();
+
+        var reply = await AddByQueryAsync(id, ("role", "user"), ("content", said));
+
+        Assert.That(reply.Status, Is.EqualTo(200));
+        Assert.That((await ReadAsync(id)).Single().Text("content"), Is.EqualTo(said));
+    }
+
     [TestCase("application/json")]
     [TestCase("application/x-www-form-urlencoded")]
     public async Task AddMessage_EmptyBody_IsReadFromTheQuery(string contentType)
