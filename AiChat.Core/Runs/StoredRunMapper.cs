@@ -73,7 +73,11 @@ internal static class StoredRunMapper
     };
 
     /// <summary>A message that a client has stored as an answer, as a run that has ended with it.</summary>
-    public static RunHandle ToHandle(Message answer, LastQuestion question, string userId, TimeProvider time)
+    public static RunHandle ToHandle(Message answer, LastQuestion question, string userId, TimeProvider time) =>
+        ToHandle(answer, question.Id, userId, time);
+
+    /// <inheritdoc cref="ToHandle(Message, LastQuestion, string, TimeProvider)"/>
+    public static RunHandle ToHandle(Message answer, string questionId, string userId, TimeProvider time)
     {
         var result = new RunResult
         {
@@ -81,7 +85,7 @@ internal static class StoredRunMapper
             ChatId = answer.ChatId,
             UserId = userId,
             Alias = "",
-            UserMessageId = question.Id,
+            UserMessageId = questionId,
             AssistantMessageId = answer.Id,
             AssistantSequence = answer.Sequence,
             Status = RunStatus.Completed,
@@ -95,7 +99,7 @@ internal static class StoredRunMapper
         {
             RunId = answer.Id,
             ChatId = answer.ChatId,
-            UserMessageId = question.Id,
+            UserMessageId = questionId,
             AssistantMessageId = answer.Id,
             Provider = "",
             Model = "",

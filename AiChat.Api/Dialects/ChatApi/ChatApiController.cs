@@ -157,10 +157,13 @@ public sealed class ChatApiController(
         return run.IsAtEnd(after) ? NoContent() : new InferenceResult(run, after, command.IsReconnect, executor.Released);
     }
 
-    /// <summary>The run of the event, where it is one of this chat; null otherwise.</summary>
+    /// <summary>The run of the event, or the stored answer that took its place, where it is one of this chat; null otherwise.</summary>
     private async Task<RunHandle?> FindSeenAsync(string userId, string chatId, SeenEvent seen, CancellationToken ct)
     {
-        var run = seen.RunId is null ? null : await runs.FindAsync(userId, seen.RunId, ct);
-        return run?.ChatId == chatId ? run : null;
+        if (seen.RunId is null)
+            return null;
+        if (await runs.FindAsync(userId, seen.RunId, ct) is { } run)
+            return run.ChatId == chatId ? run : null;
+        return await chats.FindStoredAnswerAsync(userId, chatId, seen.RunId, ct);
     }
 }

@@ -389,6 +389,43 @@ public sealed class ChatApiInferenceTests : ChatApiTestBase
         Assert.That(again.Status, Is.EqualTo(204));
     }
 
+    [Test]
+    public async Task Inference_BackBehindAnAnswerStoredByAClient_StaysWithItWhenTheChatHasGoneOn()
+    {
+        StartApp();
+        var chatId = await AskAsync();
+        var answerId = await SayAsync(chatId, "Stored.", "Assistant");
+        var transcript = await Infer(chatId).ReadAsync();
+        await SayAsync(chatId, "Next");
+
+        using var end = await transcript.OpenAsync();
+        var back = Infer(chatId, $"?after={transcript.Events[0].Id}");
+        await back.ReadAsync();
+
+        Assert.That(end.Status, Is.EqualTo(204));
+        Assert.That((back.Text, back.End!.Json.Text("id"), back.LastEventId), Is.EqualTo(("", answerId, transcript.LastEventId)));
+        Assert.That(Llm.Requests, Is.Empty);
+    }
+
+    [Test]
+    public async Task Inference_MessageThatIsNoAnswerOfThisChat_BeginsAnew()
+    {
+        StartApp();
+        var others = await SayAsync(await AskAsync("Other"), "Stored.", "Assistant");
+        var chatId = await CreateAsync();
+        var question = await SayAsync(chatId, "Hi");
+
+        var first = Infer(chatId);
+        first.LastEventId = others + ":1";
+        await first.ReadAsync();
+        var again = Infer(chatId);
+        again.LastEventId = question + ":1";
+        await again.ReadAsync();
+
+        Assert.That((first.Status, again.Status, again.LastEventId), Is.EqualTo(("completed", "completed", first.LastEventId)));
+        Assert.That(Llm.Requests, Has.Count.EqualTo(1));
+    }
+
     [TestCase("garbage")]
     [TestCase("-1")]
     [TestCase("x:1")]
