@@ -9,7 +9,10 @@ internal static class ChatLinks
     private const string Cursor = "cursor";
 
     /// <summary>Leads to the next page: the same path and query, from the cursor on.</summary>
-    public static string ToNext(PathString path, IQueryCollection query, ChatCursor next)
+    /// <param name="path">As it is sent, with everything escaped that has to be.</param>
+    /// <param name="query">The query.</param>
+    /// <param name="next">The cursor.</param>
+    public static string ToNext(string path, IQueryCollection query, ChatCursor next)
     {
         var others = from parameter in query
                      where !parameter.Key.Equals(Cursor, StringComparison.OrdinalIgnoreCase)

@@ -81,7 +81,7 @@ public sealed class ChatHistoryController(ChatService chats, IHostApplicationLif
 
         var page = await chats.ListAsync(userId, query.Limit ?? ChatLimits.UsualChats, query.ToCursor(), ct);
         if (page.Next is { } next)
-            Response.Headers.Link = ChatLinks.ToNext(Request.Path, Request.Query, next);
+            Response.Headers.Link = ChatLinks.ToNext($"/users/{Uri.EscapeDataString(userId)}/conversations", Request.Query, next);
         return Ok(page.ToHistory(userId));
     }
 

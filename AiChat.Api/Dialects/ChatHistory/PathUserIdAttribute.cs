@@ -33,6 +33,19 @@ internal sealed class PathUserIdAttribute : ModelBinderAttribute
             return Task.CompletedTask;
         }
 
-        private static string Read(string target) => Uri.UnescapeDataString(target.Split('?')[0].TrimEnd('/').Split('/')[^2]);
+        /// <summary>The part that routing saw: without dot segments (RFC 3986, section 5.2.4), which may lead past other users.</summary>
+        private static string Read(string target)
+        {
+            var parts = new List<string>();
+            foreach (var part in target.Split('?')[0].Split('/').Select(Uri.UnescapeDataString))
+            {
+                if (part == ".." && parts.Count > 0)
+                    parts.RemoveAt(parts.Count - 1);
+                else if (part is not ("." or ".."))
+                    parts.Add(part);
+            }
+
+            return parts[parts.FindLastIndex(p => p.Length > 0) - 1];
+        }
     }
 }

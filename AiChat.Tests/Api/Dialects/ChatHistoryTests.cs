@@ -299,6 +299,42 @@ public sealed class ChatHistoryTests : ChatHistoryTestBase
         });
     }
 
+    [TestCase("a%41")]
+    [TestCase("a/b")]
+    [TestCase("a%2Fb")]
+    public async Task Conversations_LinksOfAnOddlyNamedUser_LeadToTheirConversations(string user)
+    {
+        await App.CreateChatAsync("aA");
+        string[] ids = [await App.CreateChatAsync(user), await App.CreateChatAsync(user)];
+
+        var pages = await FollowAsync($"/users/{Uri.EscapeDataString(user)}/conversations?limit=1", "next");
+
+        Assert.Multiple(() =>
+        {
+            Assert.That(pages.Select(p => p.Json.Text("user_id")), Has.All.EqualTo(user));
+            Assert.That(pages.Select(p => p.Json.GetProperty("conversations").Texts("id").Single()), Is.EquivalentTo(ids));
+        });
+    }
+
+    [TestCase("/users/bob/conversations/x/..")]
+    [TestCase("/users/bob/conversations/alice/%2E%2e/")]
+    [TestCase("/users/alice/../bob/conversations")]
+    [TestCase("/users/bob/./conversations")]
+    [TestCase("/users/bob/conversations//..")]
+    [TestCase("/users/a%2Fb/conversations/a%252Fb/..", "a/b")]
+    public async Task Conversations_PathWithDots_AreThoseOfTheUserItLeadsTo(string path, string user = "bob")
+    {
+        var id = await OpenAsync(user);
+        await OpenAsync("alice");
+        var asItIs = new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true };
+
+        using var response = await App.Client.GetAsync(new Uri($"{App.Client.BaseAddress!.GetLeftPart(UriPartial.Authority)}{path}", asItIs));
+
+        var reply = await ApiReply.ReadAsync(response);
+        Assert.That(reply.Json.Text("user_id"), Is.EqualTo(user));
+        Assert.That(reply.Json.GetProperty("conversations").Texts("id"), Is.EqualTo(new[] { id }));
+    }
+
     [TestCase("zoë & söhne/1?x=#😀>,;\"")]
     [TestCase("a%2Fb")]
     [TestCase("a+b c")]

@@ -20,7 +20,7 @@ public sealed class ChatLinksTests : DialectTestBase
     {
         var parsed = new QueryCollection(QueryHelpers.ParseQuery(query));
 
-        Assert.That(ChatLinks.ToNext(path, parsed, Next), Is.EqualTo(link.Replace("CURSOR", Next.ToText(), StringComparison.Ordinal)));
+        Assert.That(ChatLinks.ToNext(new PathString(path), parsed, Next), Is.EqualTo(link.Replace("CURSOR", Next.ToText(), StringComparison.Ordinal)));
     }
 
     [Test]
