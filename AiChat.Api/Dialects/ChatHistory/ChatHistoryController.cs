@@ -52,7 +52,8 @@ public sealed class ChatHistoryController(ChatService chats, IHostApplicationLif
     /// <summary>List the messages of a conversation, the oldest first</summary>
     /// <remarks>
     /// Without `limit` all of them. With it the newest, or those right before `before` or right after `after`, and a `Link` header that
-    /// leads to the pages beside them.
+    /// leads to the pages beside them. Messages with neither text nor calls of tools are left out, such as replies that failed; a page then
+    /// has fewer.
     /// </remarks>
     /// <response code="200">The messages.</response>
     [HttpGet("/conversations/{id}/messages", Name = "listConversationMessages")]
@@ -108,7 +109,7 @@ public sealed class ChatHistoryController(ChatService chats, IHostApplicationLif
         var messages = await chats.StreamMessagesAsync(userId, id.ToString(), query.ToRange(), ct);
         return messages is null
             ? ProblemResult.NoSuchChat()
-            : Stream(new HistoryMessageStream { ConversationId = id.ToString(), Messages = messages.Select(m => m.ToHistory()) });
+            : Stream(new HistoryMessageStream { ConversationId = id.ToString(), Messages = messages.ToHistory() });
     }
 
     private OkObjectResult Stream(object answer)

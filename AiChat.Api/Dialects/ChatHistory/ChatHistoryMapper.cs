@@ -68,5 +68,12 @@ internal static class ChatHistoryMapper
     };
 
     public static HistoryMessageListResponse ToHistory(this MessagePage page, Guid chatId) =>
-        new() { ConversationId = chatId.ToString(), Messages = [.. page.Messages.Select(ToHistory)] };
+        new() { ConversationId = chatId.ToString(), Messages = [.. page.Messages.Where(IsShown).Select(ToHistory)] };
+
+    public static IAsyncEnumerable<HistoryMessageResponse> ToHistory(this IAsyncEnumerable<Message> messages) =>
+        messages.Where(IsShown).Select(ToHistory);
+
+    /// <summary>Whether it says or calls anything, or is what a tool gave: replies that failed are nothing to clients that know no status.</summary>
+    private static bool IsShown(Message message) =>
+        message.Content.Length > 0 || message.ToolCalls is not null || message.Role == MessageRole.Tool;
 }

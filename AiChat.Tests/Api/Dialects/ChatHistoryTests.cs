@@ -261,6 +261,23 @@ public sealed class ChatHistoryTests : ChatHistoryTestBase
         Assert.That(string.Join(' ', reply.Json.GetProperty("messages").Texts("content")), Is.EqualTo(contents));
     }
 
+    [TestCase("")]
+    [TestCase("?limit=10")]
+    public async Task Messages_ThatSayNothing_AreLeftOut(string query)
+    {
+        var id = await OpenAsync();
+        App.Log.Expect("Unavailable");
+        Llm.Enqueue(LlmReplies.Status(500));
+        await App.SendAsync(id, "Hello");
+        await App.PostJsonAsync($"/conversations/{id}/messages", $$"""{"role":"assistant","content":"","tool_calls":{{Calls}}}""");
+        await App.PostJsonAsync($"/conversations/{id}/messages", """{"role":"tool","content":"","tool_calls":{"id":"call_1"}}""");
+
+        var reply = await App.GetAsync($"/conversations/{id}/messages{query}");
+
+        Assert.That(reply.Json.GetProperty("messages").Items().Select(m => $"{m.Text("role")}: {m.Text("content")}"),
+            Is.EqualTo(new[] { "user: Hello", "assistant: ", "tool: " }));
+    }
+
     [Test]
     public async Task Messages_Links_LeadFromTheNewestToTheFirst()
     {
