@@ -1,15 +1,17 @@
 using System.Globalization;
+using System.Text.RegularExpressions;
 using AiChat.Core.Chats;
 using AiChat.Core.Runs;
 
 namespace AiChat.Api.Dialects.ChatApi;
 
-internal static class ChatApiMapper
+internal static partial class ChatApiMapper
 {
     public const string Human = "Human";
     public const string Assistant = "Assistant";
 
-    private static readonly string[] InstantFormats = ["yyyy-MM-dd'T'HH:mm:ss.FFFFFFFK", "yyyy-MM-dd'T'HH:mmK"];
+    private static readonly string[] InstantFormats =
+        ["yyyy-MM-dd'T'HH:mm:ss.FFFFFFFK", "yyyy-MM-dd'T'HH:mmK", "yyyy-MM-dd' 'HH:mm:ss.FFFFFFFK", "yyyy-MM-dd' 'HH:mmK"];
 
     public static NewChat ToCommand(this ChatApiCreateRequest request, string userId, string? idempotencyKey) => new()
     {
@@ -64,11 +66,18 @@ internal static class ChatApiMapper
 
     public static bool IsRole(string? role) => IsHuman(role) || string.Equals(role, Assistant, StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>An instant from 1970 on. Many clients of this dialect write instants of UTC without saying so.</summary>
+    /// <summary>
+    /// An instant from 1970 on, with a T or a space in front of the time. Many clients of this dialect write instants of UTC without saying so.
+    /// </summary>
     public static bool TryParseInstant(string? text, out DateTimeOffset instant) =>
         DateTimeOffset.TryParseExact(
-            text, InstantFormats, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out instant)
+            text is null ? null : FurtherDigits().Replace(text, ""), InstantFormats, CultureInfo.InvariantCulture,
+            DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out instant)
         && instant >= DateTimeOffset.UnixEpoch;
 
     private static bool IsHuman(string? role) => string.Equals(role, Human, StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>Digits of a fraction of a second that are finer than instants are here.</summary>
+    [GeneratedRegex(@"(?<=\.[0-9]{7})[0-9]+")]
+    private static partial Regex FurtherDigits();
 }

@@ -149,6 +149,10 @@ public sealed class ChatApiTests : ChatApiTestBase
     [TestCase("2023-08-05T16:48:00+02:00", "2023-08-05T14:48:00.000Z")]
     [TestCase("2023-08-05T14:48:00.123456", "2023-08-05T14:48:00.123Z")]
     [TestCase("2023-08-05T14:48Z", "2023-08-05T14:48:00.000Z")]
+    [TestCase("2023-08-05 14:48:00.123456", "2023-08-05T14:48:00.123Z")]
+    [TestCase("2023-08-05 16:48+02:00", "2023-08-05T14:48:00.000Z")]
+    [TestCase("2023-08-05T14:48:00.123456789Z", "2023-08-05T14:48:00.123Z")]
+    [TestCase("2023-08-05 16:48:00.123999999999+02:00", "2023-08-05T14:48:00.123Z")]
     [TestCase("1970-01-01T00:00:00Z", "1970-01-01T00:00:00.000Z")]
     public async Task Update_WithAnInstant_NotesIt(string given, string noted)
     {
@@ -183,6 +187,8 @@ public sealed class ChatApiTests : ChatApiTestBase
     [TestCase("""{"name":"Renamed","updated_at":"2023-02-30T00:00:00Z"}""", "updated_at")]
     [TestCase("""{"name":"Renamed","updated_at":"1969-12-31T23:59:59Z"}""", "updated_at")]
     [TestCase("""{"name":"Renamed","updated_at":"March 5 2023"}""", "updated_at")]
+    [TestCase("""{"name":"Renamed","updated_at":"2023-08-05  14:48:00"}""", "updated_at")]
+    [TestCase("""{"name":"Renamed","updated_at":"2023-08-05T14:48:00.123456789x"}""", "updated_at")]
     [TestCase("""{"name":"Renamed","updated_at":1691246880}""", "updated_at")]
     [TestCase("""{"updated_at":"2023-08-05T14:48:00Z"}""", "name")]
     [TestCase("""{"updated_at":"x"}""", "name", "updated_at")]
