@@ -4,9 +4,10 @@ using AiChat.Core.Runs;
 namespace AiChat.Api.Runs;
 
 /// <summary>
-/// Answers with a run's text as it comes, and nothing else. Until the first of it is there, a failure is an ordinary error. Behind that
-/// only the connection can tell: it is broken off when the run fails, so that no client takes half a reply for a whole one. The reply of a
-/// run that somebody cancelled ends where it was cancelled.
+/// Answers with a run's text as it comes, and nothing else. Until the first of it is there, a failure is an ordinary error; where that is
+/// long in coming, the headers are sent in front of it, because a client that hears nothing hangs up. Behind them only the connection can
+/// tell: it is broken off when the run fails, so that no client takes half a reply for a whole one. The reply of a run that somebody
+/// cancelled ends where it was cancelled; one that had not begun is none.
 /// </summary>
 /// <param name="run">The run.</param>
 /// <param name="released"><inheritdoc cref="RunStreamResult" path="/param[@name='released']"/></param>
@@ -20,14 +21,14 @@ internal sealed class PlainTextResult(RunHandle run, CancellationToken released)
 
     protected override bool IsBeginning(RunEvent runEvent)
     {
-        if (runEvent is not (MessageDelta or RunSnapshot or RunEnded))
+        if (runEvent is not (MessageDelta or RunSnapshot or RunEnded or KeepAlive))
             return false;
-        if (FindEnd(runEvent) is { Error: { } error } end && !(IsCancelled(end) && end.Reply.Length > 0))
+        if (FindEnd(runEvent) is { Error: { } error } end && !IsCancelledReply(end))
             throw new RunFailedException(end, error);
         return true;
     }
 
-    protected override bool IsEnd(RunEvent last) => last is RunEnded { Result: var result } && (result.Error is null || IsCancelled(result));
+    protected override bool IsEnd(RunEvent last) => last is RunEnded { Result: var result } && (result.Error is null || IsCancelledReply(result));
 
     protected override IRunEventWriter CreateWriter(HttpContext http) => new Writer(http.Response);
 
@@ -39,7 +40,7 @@ internal sealed class PlainTextResult(RunHandle run, CancellationToken released)
         return completion.IsCompletedSuccessfully ? completion.Result : null;
     }
 
-    private static bool IsCancelled(RunResult result) => result.Status == RunStatus.Cancelled;
+    private static bool IsCancelledReply(RunResult result) => result is { Status: RunStatus.Cancelled, Reply.Length: > 0 };
 
     private sealed class Writer(HttpResponse response) : IRunEventWriter
     {

@@ -1,6 +1,8 @@
 using System.Net.Http.Json;
 using System.Text;
+using AiChat.Core.Runs;
 using AiChat.Tests.Support;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace AiChat.Tests.Api.Dialects;
 
@@ -197,6 +199,37 @@ public sealed class ChatAiTests : ApiTestBase
         Assert.That(async () => await body.ReadAsync(new byte[1]), Throws.InstanceOf<IOException>());
         var run = await App.GetRunAsync(response.Headers.GetValues("X-Run-Id").Single(), "default");
         Assert.That((text, run.Json.Text("status")), Is.EqualTo(("Once ", "incomplete")));
+    }
+
+    [Test]
+    public async Task Stream_SlowModel_GetsTheHeadersBeforeTheText()
+    {
+        using var response = await OpenSlowAsync(LlmReplies.Slow());
+
+        Llm.Release();
+
+        Assert.That(((int)response.StatusCode, response.Headers.Contains("X-Run-Id")), Is.EqualTo((200, true)));
+        Assert.That(await response.Content.ReadAsStringAsync(), Is.EqualTo("late"));
+    }
+
+    [TestCase(false)]
+    [TestCase(true)]
+    public async Task Stream_HeadersSentAndNoTextComes_IsBrokenOff(bool isCancelled)
+    {
+        using var response = await OpenSlowAsync(LlmReplies.Slow(LlmReplies.Status(500)));
+        await using var body = await response.Content.ReadAsStreamAsync();
+
+        if (isCancelled)
+        {
+            await App.CancelAsync(response.Headers.GetValues("X-Run-Id").Single(), "default");
+        }
+        else
+        {
+            App.Log.Expect("Unavailable");
+            Llm.Release();
+        }
+
+        Assert.That(async () => await body.ReadAsync(new byte[1]), Throws.InstanceOf<IOException>());
     }
 
     [Test]
@@ -427,6 +460,27 @@ public sealed class ChatAiTests : ApiTestBase
         using var content = new StringContent(body, Encoding.UTF8, "application/json");
         (string, string)[] headers = [.. accept is null ? [] : new[] { ("Accept", accept) }, .. key is null ? [] : new[] { ("Idempotency-Key", key) }];
         return await App.RequestAsync(HttpMethod.Post, $"/conversation/completion/{id}", content, headers);
+    }
+
+    /// <summary>Sends a message that the model leaves waiting, and returns with the headers, which come before the text.</summary>
+    private async Task<HttpResponseMessage> OpenSlowAsync(LlmReply reply)
+    {
+        var time = new FakeTime();
+        StartApp(services => services.AddSingleton<TimeProvider>(time));
+        id = (await App.RequestAsync(HttpMethod.Post, "/conversation")).Json.Text("id")!;
+        Llm.Enqueue(reply);
+        var opening = OpenAsync("A story");
+        await Llm.WaitForRequestsAsync(1);
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        // The clock goes on until the server has found that the client waits.
+        while (!opening.IsCompleted)
+        {
+            time.Advance(RunLog.KeepAliveInterval);
+            await Task.WhenAny(opening, Task.Delay(50, limit.Token));
+            limit.Token.ThrowIfCancellationRequested();
+        }
+
+        return await opening;
     }
 
     /// <summary>Sends a message and returns with the headers of the text that answers it.</summary>
