@@ -22,6 +22,7 @@ internal static class Headers
             $"</chats/{Examples.ChatId}/messages?limit=2&before=5&user_id={Examples.UserId}>; rel=\"prev\""),
         [IdempotencyKeyAttribute.ReplayedHeader] = Text(
             "`true` when this is the answer of an earlier request with the same `Idempotency-Key`; absent otherwise.", "true"),
+        [RunHeaders.ChatId] = Text("The chat the reply belongs to; errors have it as well, once there is a run.", Examples.ChatId),
         [RunHeaders.RunId] = Text("The run that writes the reply, to follow, cancel or try again; errors have it as well, once there is one.", Examples.RunId),
         [RunHeaders.MessageId] = Text("The reply as a message of its chat, which has all of it in the end.", Examples.AssistantMessageId),
         [RateLimitHeaders.Policy] = Text(

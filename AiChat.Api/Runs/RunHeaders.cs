@@ -7,6 +7,7 @@ namespace AiChat.Api.Runs;
 /// <summary>What an answer says about the run behind it, beside its body.</summary>
 internal static class RunHeaders
 {
+    public const string ChatId = "X-Chat-Id";
     public const string RunId = "X-Run-Id";
     public const string MessageId = "X-Message-Id";
 
@@ -19,11 +20,12 @@ internal static class RunHeaders
         RateLimitHeaders.Announce(http.Response, run.Budgets, time);
     }
 
-    /// <summary>The ids of the run and its reply, for answers whose body has no place for them, an error as well.</summary>
+    /// <summary>The ids of the chat, the run and its reply, for answers whose body has no place for them, an error as well.</summary>
     public static void AnnounceIds(HttpContext http, RunHandle run) =>
         // When the response starts, not now: an error handler empties the headers.
         http.Response.OnStarting(() =>
         {
+            http.Response.Headers[ChatId] = run.ChatId;
             http.Response.Headers[RunId] = run.RunId;
             http.Response.Headers[MessageId] = run.MessageId;
             return Task.CompletedTask;

@@ -224,10 +224,13 @@ public sealed class OpenApiDocumentTests
     [TestCase("sendMessage", "503", "Retry-After")]
     [TestCase("getChat", "503", "Retry-After")]
     [TestCase("createChatWithMessage", "200", "X-Run-Id")]
+    [TestCase("createChatWithMessage", "200", "X-Chat-Id")]
     [TestCase("addMessageToChat", "200", "X-Message-Id")]
+    [TestCase("addMessageToChat", "200", "X-Chat-Id")]
     [TestCase("listChatIds", "200", "Link")]
     [TestCase("completeConversation", "200", "X-Run-Id")]
     [TestCase("completeConversation", "200", "X-Message-Id")]
+    [TestCase("completeConversation", "200", "X-Chat-Id")]
     [TestCase("listConversationsWithMessages", "200", "Link")]
     public void Headers_OfAResponse_AreDeclared(string operationId, string status, string header)
     {

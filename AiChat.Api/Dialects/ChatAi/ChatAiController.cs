@@ -39,8 +39,9 @@ public sealed class ChatAiController(
     /// <remarks>
     /// With `"stream": true` the reply comes as plain text while it is written, or as the events of `POST /chat` where the header `Accept`
     /// asks for `text/event-stream`. Plain text cannot say that it is not whole: when the run fails in the middle, the connection is broken
-    /// off, so that the body has no proper end; a reply that somebody cancels ends there. A client that loses the connection loses nothing:
-    /// the reply is written and stored all the same, and `X-Message-Id` and `X-Run-Id`, which errors have as well, lead to it.
+    /// off, so that the body has no proper end; a reply that somebody cancels ends there. The headers come with the first text, or after some
+    /// seconds without any. A client that loses the connection loses nothing: the reply is written and stored all the same, and `X-Chat-Id`,
+    /// `X-Message-Id` and `X-Run-Id`, which errors have as well, lead to it.
     /// </remarks>
     /// <response code="200">The reply, whole or while it is written.</response>
     [HttpPost("/conversation/completion/{id}", Name = "completeConversation")]
@@ -48,6 +49,7 @@ public sealed class ChatAiController(
     [ProducesResponseType<ChatAiMessageResponse>(StatusCodes.Status200OK), EventStream]
     [TextAnswer(PlainTextResult.ContentType, "The text of the reply, piece by piece.", Examples.Reply)]
     [AnswerHeader(StatusCodes.Status200OK, RunHeaders.RunId), AnswerHeader(StatusCodes.Status200OK, RunHeaders.MessageId)]
+    [AnswerHeader(StatusCodes.Status200OK, RunHeaders.ChatId)]
     [AnswerHeader(StatusCodes.Status200OK, RateLimitHeaders.Policy), AnswerHeader(StatusCodes.Status200OK, RateLimitHeaders.Left)]
     [AnswerHeader(StatusCodes.Status200OK, IdempotencyKeyAttribute.ReplayedHeader)]
     public async Task<IActionResult> Complete(

@@ -35,6 +35,7 @@ public sealed class CreateChatController(ChatService chats, RunService runs, IHo
     [ProducesResponseType<StartedChatResponse>(StatusCodes.Status200OK), AnswerHeader(StatusCodes.Status200OK, IdempotencyKeyAttribute.ReplayedHeader)]
     [AnswerHeader(StatusCodes.Status200OK, RateLimitHeaders.Policy), AnswerHeader(StatusCodes.Status200OK, RateLimitHeaders.Left)]
     [AnswerHeader(StatusCodes.Status200OK, RunHeaders.RunId), AnswerHeader(StatusCodes.Status200OK, RunHeaders.MessageId)]
+    [AnswerHeader(StatusCodes.Status200OK, RunHeaders.ChatId)]
     public Task<IActionResult> Create(
         [UserId] string userId, StartChatRequest request, [IdempotencyKey] string? idempotencyKey, CancellationToken ct) =>
         request.FirstMessage!.IsQuestion()
@@ -52,6 +53,7 @@ public sealed class CreateChatController(ChatService chats, RunService runs, IHo
     [ProducesResponseType<TextMessageResponse>(StatusCodes.Status200OK), AnswerHeader(StatusCodes.Status200OK, IdempotencyKeyAttribute.ReplayedHeader)]
     [AnswerHeader(StatusCodes.Status200OK, RateLimitHeaders.Policy), AnswerHeader(StatusCodes.Status200OK, RateLimitHeaders.Left)]
     [AnswerHeader(StatusCodes.Status200OK, RunHeaders.RunId), AnswerHeader(StatusCodes.Status200OK, RunHeaders.MessageId)]
+    [AnswerHeader(StatusCodes.Status200OK, RunHeaders.ChatId)]
     public Task<IActionResult> AddMessage(
         Guid id, [UserId] string userId, TextMessageRequest request, [IdempotencyKey] string? idempotencyKey, CancellationToken ct) =>
         request.IsQuestion()

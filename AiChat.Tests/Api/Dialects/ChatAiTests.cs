@@ -76,6 +76,7 @@ public sealed class ChatAiTests : ApiTestBase
             Assert.That(reply.Text, Is.EqualTo(
                 $$"""{"id":"{{stored.Text("id")}}","author":"assistant","content":"echo: Hi","created_at":"{{stored.Text("updated_at")}}"}"""));
             Assert.That((reply.GetHeader("X-Message-Id"), reply.GetHeader("X-Run-Id")), Is.EqualTo((stored.Text("id"), stored.Text("run_id"))));
+            Assert.That(reply.GetHeader("X-Chat-Id"), Is.EqualTo(id));
         });
     }
 
@@ -99,6 +100,7 @@ public sealed class ChatAiTests : ApiTestBase
             Assert.That(reply.ContentHeaders.Contains("Content-Length"), Is.False);
             Assert.That(reply.Text, Is.EqualTo("echo: Hi"));
             Assert.That((reply.GetHeader("X-Message-Id"), reply.GetHeader("X-Run-Id")), Is.EqualTo((stored.Text("id"), stored.Text("run_id"))));
+            Assert.That(reply.GetHeader("X-Chat-Id"), Is.EqualTo(id));
         });
     }
 
@@ -278,6 +280,7 @@ public sealed class ChatAiTests : ApiTestBase
             Assert.That((failed.Status, failed.ContentType), Is.EqualTo((502, "application/json")));
             Assert.That(failed.Json.EnumerateObject().Single().Name, Is.EqualTo("detail"));
             Assert.That(run.Json.Text("message_id"), Is.EqualTo(failed.GetHeader("X-Message-Id")));
+            Assert.That(failed.GetHeader("X-Chat-Id"), Is.EqualTo(id));
             Assert.That(shown.Json[0].GetProperty("messages").Texts("content"), Is.EqualTo(new[] { "Hello" }));
         });
     }
