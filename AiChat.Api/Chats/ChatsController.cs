@@ -4,6 +4,7 @@ using AiChat.Api.Runs;
 using AiChat.Core.Chats;
 using AiChat.Core.Errors;
 using AiChat.Core.Idempotency;
+using AiChat.Core.Runs;
 using Microsoft.AspNetCore.Mvc;
 
 namespace AiChat.Api.Chats;
@@ -12,7 +13,7 @@ namespace AiChat.Api.Chats;
 [Tags("Chats")]
 [Produces("application/json")]
 [Problems(UnavailableException.DatabaseUnavailable)]
-public sealed class ChatsController(ChatService chats, IHostApplicationLifetime lifetime) : ControllerBase
+public sealed class ChatsController(ChatService chats, RunExecutor executor) : ControllerBase
 {
     /// <summary>Create a chat</summary>
     /// <remarks>Every field may be left out. A chat is also created by sending a message without <c>chat_id</c>.</remarks>
@@ -107,7 +108,7 @@ public sealed class ChatsController(ChatService chats, IHostApplicationLifetime 
         if (messages is null)
             return ProblemResult.NoSuchChat();
 
-        HttpContext.AbortAtShutdown(lifetime);
+        HttpContext.AbortAtShutdown(executor);
         return Ok(messages.Select(m => m.ToResponse()));
     }
 }

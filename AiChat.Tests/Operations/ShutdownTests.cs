@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Json;
+using System.Net.Sockets;
 using System.Text.Json;
 using AiChat.Tests.Support;
 
@@ -75,6 +76,29 @@ public sealed class ShutdownTests
         Assert.That(await server.WaitForExitAsync(), Is.Zero);
     }
 
+    [TestCase("/chats/ID/messages")]
+    [TestCase("/conversations/ID/messages")]
+    [TestCase("/get_chat/ID")]
+    [TestCase("/conversation")]
+    public async Task Terminate_ReaderThatReads_GetsTheWholeList(string path)
+    {
+        using var server = await StartAsync();
+        var chatId = (await server.PostAsync("/chat", new { message = "Hello" })).GetProperty("chat_id").GetString();
+        llm.Handler = _ => LlmReplies.Answer(new string('y', 1_000_000));
+        for (var i = 0; i < 8; i++)
+            await server.PostAsync("/chat", new { chat_id = chatId, message = $"More {i}" });
+        path = path.Replace("ID", chatId, StringComparison.Ordinal);
+        var whole = await server.Client.GetStringAsync(path);
+        var request = new HttpRequestMessage(HttpMethod.Get, path);
+        using var list = await server.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+
+        server.Terminate();
+        await WaitUntilAsync(() => RefusesConnectionsAsync(server));
+
+        Assert.That((await list.Content.ReadAsStringAsync()).Length, Is.EqualTo(whole.Length));
+        Assert.That(await server.WaitForExitAsync(), Is.Zero);
+    }
+
     [Test]
     public async Task Terminate_ChatWithAQueue_EveryAcceptedMessageIsStored()
     {
@@ -99,6 +123,20 @@ public sealed class ShutdownTests
         Assert.That(messages.Where(m => m.GetProperty("role").GetString() == "user").Select(m => m.GetProperty("content").GetString()),
             Is.EquivalentTo(new[] { "first", "next 0", "next 1", "next 2", "next 3", "next 4" }));
         Assert.That(messages.Select(m => m.GetProperty("status").GetString()), Has.None.EqualTo("in_progress"));
+    }
+
+    private static async Task<bool> RefusesConnectionsAsync(AiChatProcess server)
+    {
+        using var client = new TcpClient();
+        try
+        {
+            await client.ConnectAsync(IPAddress.Loopback, server.Client.BaseAddress!.Port);
+            return false;
+        }
+        catch (SocketException)
+        {
+            return true;
+        }
     }
 
     private static async Task WaitUntilAsync(Func<Task<bool>> condition)

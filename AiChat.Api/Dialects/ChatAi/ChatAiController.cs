@@ -18,7 +18,7 @@ namespace AiChat.Api.Dialects.ChatAi;
 [FastApiErrors(NotFound = "Conversation not found")]
 [Problems(UnavailableException.DatabaseUnavailable)]
 public sealed class ChatAiController(
-    ChatService chats, RunService runs, RunExecutor executor, IHostApplicationLifetime lifetime, TimeProvider time) : ControllerBase
+    ChatService chats, RunService runs, RunExecutor executor, TimeProvider time) : ControllerBase
 {
     /// <summary>Create a conversation</summary>
     /// <remarks>A body is not needed, and not read.</remarks>
@@ -77,7 +77,7 @@ public sealed class ChatAiController(
         var page = await chats.ListAsync(userId, query.Limit ?? ChatLimits.MostChats, query.ToCursor(), ct);
         if (page.Next is { } next)
             Response.Headers.Link = ChatLinks.ToNext(Request.Path, Request.Query, next);
-        HttpContext.AbortAtShutdown(lifetime);
+        HttpContext.AbortAtShutdown(executor);
         return Ok(chats.WithMessages(userId, page).ToResponse());
     }
 

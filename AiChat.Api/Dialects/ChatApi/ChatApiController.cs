@@ -18,7 +18,7 @@ namespace AiChat.Api.Dialects.ChatApi;
 [Produces("application/json")]
 [Problems(UnavailableException.DatabaseUnavailable)]
 public sealed class ChatApiController(
-    ChatService chats, RunService runs, RunExecutor executor, IHostApplicationLifetime lifetime, TimeProvider time) : ControllerBase
+    ChatService chats, RunService runs, RunExecutor executor, TimeProvider time) : ControllerBase
 {
     /// <summary>List chats, the most recently updated first</summary>
     /// <remarks>
@@ -32,7 +32,7 @@ public sealed class ChatApiController(
     {
         if (query.Limit is null && query.Cursor is null)
         {
-            HttpContext.AbortAtShutdown(lifetime);
+            HttpContext.AbortAtShutdown(executor);
             return Ok(chats.StreamAsync(userId, ct).Select(c => c.ToChatApi()));
         }
 

@@ -5,6 +5,7 @@ using AiChat.Api.Runs;
 using AiChat.Core.Chats;
 using AiChat.Core.Idempotency;
 using AiChat.Core.Errors;
+using AiChat.Core.Runs;
 using Microsoft.AspNetCore.Mvc;
 
 namespace AiChat.Api.Dialects.ChatHistory;
@@ -14,7 +15,7 @@ namespace AiChat.Api.Dialects.ChatHistory;
 [Produces("application/json")]
 [Problems(UnavailableException.DatabaseUnavailable)]
 [FastApiErrors(NotFound = "Conversation not found", DatabaseFailure = StatusCodes.Status500InternalServerError)]
-public sealed class ChatHistoryController(ChatService chats, IHostApplicationLifetime lifetime) : ControllerBase
+public sealed class ChatHistoryController(ChatService chats, RunExecutor executor) : ControllerBase
 {
     /// <summary>Get a user's conversation, or create one</summary>
     /// <remarks>The most recently updated conversation of the user. A new one is made when there is none; however many ask at once, one.</remarks>
@@ -114,7 +115,7 @@ public sealed class ChatHistoryController(ChatService chats, IHostApplicationLif
 
     private OkObjectResult Stream(object answer)
     {
-        HttpContext.AbortAtShutdown(lifetime);
+        HttpContext.AbortAtShutdown(executor);
         return Ok(answer);
     }
 }

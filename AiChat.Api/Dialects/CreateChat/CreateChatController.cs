@@ -17,7 +17,7 @@ namespace AiChat.Api.Dialects.CreateChat;
 [Produces("application/json")]
 [FastApiErrors(NotFound = NotFoundDetail, MessageField = "text")]
 [Problems(UnavailableException.DatabaseUnavailable)]
-public sealed class CreateChatController(ChatService chats, RunService runs, IHostApplicationLifetime lifetime, TimeProvider time) : ControllerBase
+public sealed class CreateChatController(ChatService chats, RunService runs, RunExecutor executor, TimeProvider time) : ControllerBase
 {
     public const string Deleted = "Chat deleted successfully";
 
@@ -72,7 +72,7 @@ public sealed class CreateChatController(ChatService chats, RunService runs, IHo
         if (messages is null)
             return ProblemResult.NoSuchChat();
 
-        HttpContext.AbortAtShutdown(lifetime);
+        HttpContext.AbortAtShutdown(executor);
         return Ok(messages.ToResponse());
     }
 
@@ -85,7 +85,7 @@ public sealed class CreateChatController(ChatService chats, RunService runs, IHo
     {
         if (query is { Limit: null, Cursor: null })
         {
-            HttpContext.AbortAtShutdown(lifetime);
+            HttpContext.AbortAtShutdown(executor);
             return Ok(chats.StreamAsync(userId, ct).Select(c => c.Id));
         }
 
