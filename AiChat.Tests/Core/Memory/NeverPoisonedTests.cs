@@ -175,7 +175,7 @@ public sealed class NeverPoisonedTests() : RepositoryTestBase(Engine.Sqlite)
                 Sequence = sequence,
                 ReplySequence = replySequence,
                 SystemPrompt = SystemPrompt,
-                BudgetTokens = 100_000,
+                BudgetTokens = historyTokens + FixedTokens,
             },
             None);
     }
