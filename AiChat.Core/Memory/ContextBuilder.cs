@@ -67,13 +67,12 @@ public sealed class ContextBuilder(IMessageRepository messages, IOptions<MemoryO
     /// <param name="maxTokens">The longest answer asked for; null for the configured reserve.</param>
     /// <param name="hasHistory">Whether the chat has other messages that may go in.</param>
     /// <param name="sourceTokens">Most tokens sources may add, with all that is written around them.</param>
-    /// <param name="hasLater">Whether messages are stored behind the message, such as results of tools: they may fill the prompt.</param>
     public TokenUsage EstimateMost(
-        ModelAlias alias, string message, string? systemPrompt, int? maxTokens, bool hasHistory, int sourceTokens = 0, bool hasLater = false)
+        ModelAlias alias, string message, string? systemPrompt, int? maxTokens, bool hasHistory, int sourceTokens = 0)
     {
         var fixedTokens = CountFixed(message, systemPrompt);
         var left = Math.Max(0, GetBudget(alias, message, systemPrompt, maxTokens) - fixedTokens);
-        var addedTokens = hasLater ? left : Math.Min(left, sourceTokens + (hasHistory ? options.Value.HistoryTokens : 0));
+        var addedTokens = Math.Min(left, sourceTokens + (hasHistory ? options.Value.HistoryTokens : 0));
         return new TokenUsage(
             fixedTokens + addedTokens, maxTokens ?? alias.MaxOutputTokens ?? options.Value.ReservedForAnswer, IsEstimated: true);
     }

@@ -23,15 +23,18 @@ internal sealed class Turn
     {
         this.ids = ids;
         var pairing = new ToolPairing(messages);
+        var said = new List<HistoryMessage>();
         foreach (var message in messages)
         {
             if (message.Role == MessageRole.Assistant)
-                AddAssistant(message.Content, message.Sequence, stored: 1, [.. pairing.GetAnswered(message)]);
+                AddAssistant(message, [.. pairing.GetAnswered(message)], said);
             else if (message.Role != MessageRole.Tool)
-                AddText(message);
+                AddText(message, said);
             else if (isWhole && pairing.GetOwn(message) is { } own)
-                AddAssistant("", message.Sequence, stored: 0, [(own, message)]);
+                AddCalls(message.Sequence, stored: 0, [(own, message)], said);
         }
+
+        AddSaid(said);
     }
 
     public IEnumerable<ChatMessage> Messages => pieces.Select(p => p.Message);
@@ -112,36 +115,35 @@ internal sealed class Turn
         pieces[index] = piece;
     }
 
-    private void AddText(HistoryMessage message)
+    private void AddText(HistoryMessage message, List<HistoryMessage> said)
     {
-        if (!string.IsNullOrWhiteSpace(message.Content))
-            Add(new Piece(new ChatMessage(message.Role == MessageRole.User ? ChatRole.User : ChatRole.System, message.Content), 1, message.Sequence));
+        if (string.IsNullOrWhiteSpace(message.Content))
+            return;
+        AddSaid(said);
+        Add(new Piece(new ChatMessage(message.Role == MessageRole.User ? ChatRole.User : ChatRole.System, message.Content), 1, message.Sequence));
     }
 
-    /// <param name="text">May be blank.</param>
-    /// <param name="sequence">That of the stored message.</param>
-    /// <param name="stored">0 when the call was not stored, only its result.</param>
-    /// <param name="answered">The calls and their results.</param>
-    private void AddAssistant(string text, int sequence, int stored, List<(ToolCall Call, HistoryMessage Result)> answered)
+    /// <summary>Its text is joined to those before it; its calls end them, because their results stand behind.</summary>
+    private void AddAssistant(HistoryMessage message, List<(ToolCall Call, HistoryMessage Result)> answered, List<HistoryMessage> said)
     {
-        var isBlank = string.IsNullOrWhiteSpace(text);
-        if (isBlank && answered.Count == 0)
-            return;
+        var isBlank = string.IsNullOrWhiteSpace(message.Content);
+        if (!isBlank)
+            said.Add(message);
+        if (answered.Count > 0)
+            AddCalls(message.Sequence, stored: isBlank ? 1 : 0, answered, said);
+    }
 
+    /// <param name="sequence">That of the stored message.</param>
+    /// <param name="stored">1 where that has calls and no text; 0 where it has text, or only the result was stored.</param>
+    /// <param name="answered">The calls and their results.</param>
+    /// <param name="said">The texts in front of them, which are one message with them.</param>
+    private void AddCalls(int sequence, int stored, List<(ToolCall Call, HistoryMessage Result)> answered, List<HistoryMessage> said)
+    {
         var contents = new List<AIContent>();
-        var first = sequence;
-        // A text without calls: those would have their results behind them.
-        if (pieces is [.., var said] && said.Message.Role == ChatRole.Assistant)
-        {
-            RemoveAt(pieces.Count - 1);
-            contents.Add(new TextContent(isBlank ? said.Message.Text : $"{said.Message.Text}\n\n{text}"));
-            stored += said.Stored;
-            first = said.Sequence;
-        }
-        else if (!isBlank)
-        {
-            contents.Add(new TextContent(text));
-        }
+        var first = said.Count > 0 ? said[0].Sequence : sequence;
+        stored += said.Count;
+        if (said.Count > 0)
+            contents.Add(Join(said));
 
         var results = new List<Piece>();
         foreach (var (call, result) in answered)
@@ -153,6 +155,21 @@ internal sealed class Turn
 
         Add(new Piece(new ChatMessage(ChatRole.Assistant, contents), stored, first));
         results.ForEach(Add);
+    }
+
+    private void AddSaid(List<HistoryMessage> said)
+    {
+        if (said.Count == 0)
+            return;
+        var (stored, first) = (said.Count, said[0].Sequence);
+        Add(new Piece(new ChatMessage(ChatRole.Assistant, [Join(said)]), stored, first));
+    }
+
+    private static TextContent Join(List<HistoryMessage> said)
+    {
+        var text = new TextContent(string.Join("\n\n", said.Select(s => s.Content)));
+        said.Clear();
+        return text;
     }
 
     private int? FindEnd()

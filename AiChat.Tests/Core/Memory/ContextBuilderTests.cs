@@ -421,17 +421,6 @@ public sealed class ContextBuilderTests
         Assert.That(most, Is.EqualTo(new TokenUsage(expected, 100, IsEstimated: true)));
     }
 
-    [TestCase(0)]
-    [TestCase(1000)]
-    public void EstimateMost_MessagesBehindTheQuestion_IsTheWindow(int historyTokens)
-    {
-        options.HistoryTokens = historyTokens;
-
-        var most = Builder().EstimateMost(Alias(8192), SixTokens, null, maxTokens: null, hasHistory: true, sourceTokens: 300, hasLater: true);
-
-        Assert.That(most, Is.EqualTo(new TokenUsage(8192 - 100, 100, IsEstimated: true)));
-    }
-
     [TestCase(null, 8192 - 100)]
     [TestCase(500, 8192 - 500)]
     [TestCase(10_000, 8192 - 10_000)]
