@@ -22,15 +22,16 @@ internal sealed class Turn
     public Turn(IReadOnlyList<HistoryMessage> messages, bool isWhole, ToolCallIds ids)
     {
         this.ids = ids;
-        var pairing = new ToolPairing(messages);
+        // Most turns have no tools: they pay nothing for them.
+        var pairing = messages.Any(m => m.Role == MessageRole.Tool) ? new ToolPairing(messages) : null;
         var said = new List<HistoryMessage>();
         foreach (var message in messages)
         {
             if (message.Role == MessageRole.Assistant)
-                AddAssistant(message, [.. pairing.GetAnswered(message)], said);
+                AddAssistant(message, pairing is null ? [] : [.. pairing.GetAnswered(message)], said);
             else if (message.Role != MessageRole.Tool)
                 AddText(message, said);
-            else if (isWhole && pairing.GetOwn(message) is { } own)
+            else if (isWhole && pairing?.GetOwn(message) is { } own)
                 AddCalls(message.Sequence, stored: 0, [(own, message)], said);
         }
 
@@ -124,7 +125,7 @@ internal sealed class Turn
     }
 
     /// <summary>Its text is joined to those before it; its calls end them, because their results stand behind.</summary>
-    private void AddAssistant(HistoryMessage message, List<(ToolCall Call, HistoryMessage Result)> answered, List<HistoryMessage> said)
+    private void AddAssistant(HistoryMessage message, IReadOnlyList<(ToolCall Call, HistoryMessage Result)> answered, List<HistoryMessage> said)
     {
         var isBlank = string.IsNullOrWhiteSpace(message.Content);
         if (!isBlank)
@@ -137,7 +138,7 @@ internal sealed class Turn
     /// <param name="stored">1 where that has calls and no text; 0 where it has text, or only the result was stored.</param>
     /// <param name="answered">The calls and their results.</param>
     /// <param name="said">The texts in front of them, which are one message with them.</param>
-    private void AddCalls(int sequence, int stored, List<(ToolCall Call, HistoryMessage Result)> answered, List<HistoryMessage> said)
+    private void AddCalls(int sequence, int stored, IReadOnlyList<(ToolCall Call, HistoryMessage Result)> answered, List<HistoryMessage> said)
     {
         var contents = new List<AIContent>();
         var first = said.Count > 0 ? said[0].Sequence : sequence;
@@ -167,7 +168,7 @@ internal sealed class Turn
 
     private static TextContent Join(List<HistoryMessage> said)
     {
-        var text = new TextContent(string.Join("\n\n", said.Select(s => s.Content)));
+        var text = new TextContent(said.Count == 1 ? said[0].Content : string.Join("\n\n", said.Select(s => s.Content)));
         said.Clear();
         return text;
     }
