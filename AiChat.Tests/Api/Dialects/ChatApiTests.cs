@@ -110,7 +110,8 @@ public sealed class ChatApiTests : ChatApiTestBase
             path = page.GetLink("next");
         }
 
-        Assert.That(names, Is.EqualTo(new[] { "Chat 5", "Chat 4", "Chat 3", "Chat 2", "Chat 1" }));
+        // Chats of one millisecond have an order of their own: pages have to have the same.
+        Assert.That(names, Is.EqualTo((await App.GetAsync("/chats/?user_id=al%26ice")).Json.Texts("name")).And.Exactly(5).Items);
     }
 
     [TestCase("limit=0", "limit")]
