@@ -8,6 +8,16 @@ internal static class ChatLinks
 {
     private const string Cursor = "cursor";
 
+    /// <summary>Adds the header to the answer; nothing on the last page.</summary>
+    /// <param name="http">The request of the page.</param>
+    /// <param name="next">The cursor of the page behind it; null when there is none.</param>
+    /// <param name="path">The list's path as it is sent; null for the request's.</param>
+    public static void Announce(HttpContext http, ChatCursor? next, string? path = null)
+    {
+        if (next is { } cursor)
+            http.Response.Headers.Link = ToNext(path ?? http.Request.Path, http.Request.Query, cursor);
+    }
+
     /// <summary>Leads to the next page: the same path and query, from the cursor on.</summary>
     /// <param name="path">As it is sent, with everything escaped that has to be.</param>
     /// <param name="query">The query.</param>

@@ -14,8 +14,8 @@ internal static class DialectSetup
         services.AddSingleton<MatcherPolicy, TrailingSlashPolicy>();
         services.AddSingleton(CreateChatExamples.All);
         services.AddSingleton(ChatHistoryExamples.All);
-        services.Configure<SwaggerGenOptions>(swagger => swagger.OperationFilter<QueryOrBodyFilter>());
         services.AddSingleton(ChatApiExamples.All);
         services.AddSingleton(ChatAiExamples.All);
+        services.Configure<SwaggerGenOptions>(swagger => swagger.OperationFilter<QueryOrBodyFilter>());
     }
 }

@@ -16,6 +16,9 @@ public sealed record ListQuery
     /// <summary>Where the page begins, as the <c>Link</c> header of the page before says; left out for the first page.</summary>
     [FromQuery(Name = "cursor"), MaxLength(ChatLimits.LongestCursor)]
     public string? Cursor { get; init; }
+
+    /// <summary>Whether the whole list is asked for.</summary>
+    internal bool IsWhole => Limit is null && Cursor is null;
 }
 
 internal sealed class ListValidator : AbstractValidator<ListQuery>

@@ -55,18 +55,6 @@ public sealed class ChatService(
     }
 
     /// <summary>
-    /// An answer of the chat that a client has stored, followed like a run that wrote it; null when the user has none with this id there.
-    /// </summary>
-    public async Task<RunHandle?> FindStoredAnswerAsync(string userId, string chatId, string messageId, CancellationToken cancellationToken)
-    {
-        var message = await messages.GetAsync(userId, messageId, cancellationToken);
-        return message is { Role: MessageRole.Assistant, RunId: null } && message.ChatId == chatId
-            // What it answered is not shown to those who come back.
-            ? StoredRunMapper.ToHandle(message, questionId: "", userId, time)
-            : null;
-    }
-
-    /// <summary>
     /// Stores a message behind the others of its chat, and asks nobody to answer it; null when the user has no such chat. A request with a key
     /// that came before stores none: it gets the message of the first one.
     /// </summary>

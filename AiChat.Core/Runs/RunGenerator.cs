@@ -99,6 +99,9 @@ public sealed partial class RunGenerator(
         if (known.Count > 0 || run.Log.Length > 0)
             return known;
 
+        var budget = context.GetSourceBudget(run.Alias, run.Run.Message, run.SystemPrompt, run.Run.MaxTokens, most: int.MaxValue);
+        // Before a model is paid for wording the query.
+        WebSearchService.RequireRoom(budget);
         var question = new SearchQuestion
         {
             UserId = run.Run.UserId,
@@ -107,7 +110,6 @@ public sealed partial class RunGenerator(
             Sequence = run.Place.UserSequence,
         };
         var query = await queries.WriteAsync(question, run.Stopped);
-        var budget = context.GetSourceBudget(run.Alias, run.Run.Message, run.SystemPrompt, run.Run.MaxTokens, most: int.MaxValue);
         return await web.FindAsync(query, budget, run.Stopped);
     }
 

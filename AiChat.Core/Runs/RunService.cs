@@ -64,8 +64,8 @@ public sealed class RunService(
 
         if (question.RunId is not null)
             return await AttachAsync(command, question, question.RunId, cancellationToken);
-        if (question.AnswerSequence is { } answerSequence)
-            return await FindStoredAnswerAsync(command, question, answerSequence, cancellationToken);
+        if (question.AnswerId is not null)
+            return await FindStoredAnswerAsync(command.UserId, command.ChatId, question.AnswerId, cancellationToken);
         if (executor.IsStopping)
             throw UnavailableException.ForShutdown();
         var send = new SendCommand { UserId = command.UserId, ChatId = command.ChatId, Message = question.Message, WebSearch = command.WebSearch };
@@ -108,8 +108,8 @@ public sealed class RunService(
         if (command.IsReconnect || run is not { Completion: { IsCompletedSuccessfully: true, Result: { Error: not null, Reply: "" } } })
             return run;
         // Somebody has answered in its place.
-        if (question.AnswerSequence is { } answerSequence)
-            return await FindStoredAnswerAsync(command, question, answerSequence, cancellationToken);
+        if (question.AnswerId is not null)
+            return await FindStoredAnswerAsync(command.UserId, command.ChatId, question.AnswerId, cancellationToken);
 
         try
         {
@@ -122,13 +122,13 @@ public sealed class RunService(
         }
     }
 
-    /// <summary>An answer that no run has written is followed like one.</summary>
-    private async Task<RunHandle?> FindStoredAnswerAsync(
-        AnswerCommand command, LastQuestion question, int answerSequence, CancellationToken cancellationToken)
+    /// <summary>
+    /// An answer of the chat that a client has stored, followed like a run that wrote it; null when the user has none with this id there.
+    /// </summary>
+    public async Task<RunHandle?> FindStoredAnswerAsync(string userId, string chatId, string messageId, CancellationToken cancellationToken)
     {
-        var range = new MessageRange { After = answerSequence - 1 };
-        var page = await messages.GetPageAsync(command.UserId, command.ChatId, range, limit: 1, cancellationToken);
-        return page?.Messages is [var answer] ? StoredRunMapper.ToHandle(answer, question, command.UserId, time) : null;
+        var message = await messages.GetAsync(userId, messageId, cancellationToken);
+        return message is { Role: MessageRole.Assistant, RunId: null } && message.ChatId == chatId ? message.ToHandle(userId, time) : null;
     }
 
     /// <summary>

@@ -120,8 +120,8 @@ public sealed record LastQuestion
     /// <summary>The run that answers it; null when none was started.</summary>
     public string? RunId { get; init; }
 
-    /// <summary>Sequence of the answer a client has stored for it; null when none has.</summary>
-    public int? AnswerSequence { get; init; }
+    /// <summary>The answer a client has stored for it; null when none has.</summary>
+    public string? AnswerId { get; init; }
 }
 
 /// <summary>A stored run that is tried again.</summary>

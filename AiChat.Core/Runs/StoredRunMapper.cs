@@ -72,12 +72,8 @@ internal static class StoredRunMapper
         CompletedAt = attempt.CompletedAt,
     };
 
-    /// <summary>A message that a client has stored as an answer, as a run that has ended with it.</summary>
-    public static RunHandle ToHandle(Message answer, LastQuestion question, string userId, TimeProvider time) =>
-        ToHandle(answer, question.Id, userId, time);
-
-    /// <inheritdoc cref="ToHandle(Message, LastQuestion, string, TimeProvider)"/>
-    public static RunHandle ToHandle(Message answer, string questionId, string userId, TimeProvider time)
+    /// <summary>A message that a client has stored as an answer, as a run that has ended with it; what it answers is left open.</summary>
+    public static RunHandle ToHandle(this Message answer, string userId, TimeProvider time)
     {
         var result = new RunResult
         {
@@ -85,7 +81,7 @@ internal static class StoredRunMapper
             ChatId = answer.ChatId,
             UserId = userId,
             Alias = "",
-            UserMessageId = questionId,
+            UserMessageId = "",
             AssistantMessageId = answer.Id,
             AssistantSequence = answer.Sequence,
             Status = RunStatus.Completed,
@@ -99,7 +95,7 @@ internal static class StoredRunMapper
         {
             RunId = answer.Id,
             ChatId = answer.ChatId,
-            UserMessageId = questionId,
+            UserMessageId = "",
             AssistantMessageId = answer.Id,
             Provider = "",
             Model = "",

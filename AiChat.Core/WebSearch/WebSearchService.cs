@@ -39,6 +39,14 @@ public sealed partial class WebSearchService(
     /// <exception cref="UnavailableException"><c>web_search_unconfigured</c>.</exception>
     public void RequireConfigured() => _ = GetEngine();
 
+    /// <summary>Refuses where so few tokens are left that not even one passage would fit.</summary>
+    /// <exception cref="WebSearchException">There are too few.</exception>
+    public static void RequireRoom(int maxTokens)
+    {
+        if (maxTokens < FewestTokens)
+            throw new WebSearchException(NoRoom);
+    }
+
     /// <summary>
     /// The sources for a query in the order the engine has them, with passages of at most so many tokens together and no more than
     /// <see cref="WebSearchOptions.MaxTokens"/>; empty when nothing was found.
@@ -48,8 +56,7 @@ public sealed partial class WebSearchService(
     public async Task<IReadOnlyList<Source>> FindAsync(string query, int maxTokens, CancellationToken cancellationToken)
     {
         var engine = GetEngine();
-        if (maxTokens < FewestTokens)
-            throw new WebSearchException(NoRoom);
+        RequireRoom(maxTokens);
         var results = await engine.SearchAsync(query, options.Value.MaxPages, cancellationToken);
         var found = await ReadAsync([.. results.Take(options.Value.MaxPages)], cancellationToken);
         var readable = found.Where(f => f.Text.Length > 0).DistinctBy(f => f.Url).ToList();

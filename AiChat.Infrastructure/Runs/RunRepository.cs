@@ -331,12 +331,14 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
         return row?.ToQuestion();
     }
 
-    /// <summary>The answer is the first message behind it that an assistant has said, be it with or without a run.</summary>
+    /// <summary>The answer is the first text behind it that a client has stored for the assistant.</summary>
     private const string LastQuestionSql = """
         select m.id, m.sequence, m.content as message, r.id as run_id,
-          (select min(a.sequence) from messages a
+          (select a.id from messages a
            where a.chat_id = m.chat_id and a.sequence > m.sequence and a.role = 'assistant' and a.run_id is null and a.tool_calls is null
-             and a.content <> '') as answer_sequence
+             and a.content <> ''
+           order by a.sequence
+           limit 1) as answer_id
         from messages m left join runs r on r.chat_id = m.chat_id and r.user_sequence = m.sequence
         where m.chat_id = @ChatId and m.role = 'user' and exists (select 1 from chats where id = @ChatId and user_id = @UserId)
         order by m.sequence desc

@@ -17,8 +17,7 @@ namespace AiChat.Api.Dialects.ChatAi;
 [Produces("application/json")]
 [FastApiErrors(NotFound = "Conversation not found")]
 [Problems(UnavailableException.DatabaseUnavailable)]
-public sealed class ChatAiController(
-    ChatService chats, RunService runs, RunExecutor executor, TimeProvider time) : ControllerBase
+public sealed class ChatAiController(ChatService chats, RunService runs, RunExecutor executor, TimeProvider time) : ControllerBase
 {
     /// <summary>Create a conversation</summary>
     /// <remarks>A body is not needed, and not read.</remarks>
@@ -75,8 +74,7 @@ public sealed class ChatAiController(
     public async Task<IActionResult> List([UserId] string userId, [FromQuery] ListQuery query, CancellationToken ct)
     {
         var page = await chats.ListAsync(userId, query.Limit ?? ChatLimits.MostChats, query.ToCursor(), ct);
-        if (page.Next is { } next)
-            Response.Headers.Link = ChatLinks.ToNext(Request.Path, Request.Query, next);
+        ChatLinks.Announce(HttpContext, page.Next);
         HttpContext.AbortAtShutdown(executor);
         return Ok(chats.WithMessages(userId, page).ToResponse());
     }

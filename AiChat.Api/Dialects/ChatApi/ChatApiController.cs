@@ -17,8 +17,7 @@ namespace AiChat.Api.Dialects.ChatApi;
 [Tags(DialectTags.Chat)]
 [Produces("application/json")]
 [Problems(UnavailableException.DatabaseUnavailable)]
-public sealed class ChatApiController(
-    ChatService chats, RunService runs, RunExecutor executor, TimeProvider time) : ControllerBase
+public sealed class ChatApiController(ChatService chats, RunService runs, RunExecutor executor, TimeProvider time) : ControllerBase
 {
     /// <summary>List chats, the most recently updated first</summary>
     /// <remarks>
@@ -30,15 +29,14 @@ public sealed class ChatApiController(
     [ProducesResponseType<IEnumerable<ChatApiChatResponse>>(StatusCodes.Status200OK), AnswerHeader(StatusCodes.Status200OK, "Link")]
     public async Task<IActionResult> List([UserId] string userId, [FromQuery] ListQuery query, CancellationToken ct)
     {
-        if (query.Limit is null && query.Cursor is null)
+        if (query.IsWhole)
         {
             HttpContext.AbortAtShutdown(executor);
             return Ok(chats.StreamAsync(userId, ct).Select(c => c.ToChatApi()));
         }
 
         var page = await chats.ListAsync(userId, query.Limit ?? ChatLimits.UsualChats, query.ToCursor(), ct);
-        if (page.Next is { } next)
-            Response.Headers.Link = ChatLinks.ToNext(Request.Path, Request.Query, next);
+        ChatLinks.Announce(HttpContext, page.Next);
         return Ok(page.Chats.Select(c => c.ToChatApi()).ToArray());
     }
 
@@ -164,6 +162,6 @@ public sealed class ChatApiController(
             return null;
         if (await runs.FindAsync(userId, seen.RunId, ct) is { } run)
             return run.ChatId == chatId ? run : null;
-        return await chats.FindStoredAnswerAsync(userId, chatId, seen.RunId, ct);
+        return await runs.FindStoredAnswerAsync(userId, chatId, seen.RunId, ct);
     }
 }

@@ -3,8 +3,8 @@ using AiChat.Api.Errors;
 using AiChat.Api.OpenApi;
 using AiChat.Api.Runs;
 using AiChat.Core.Chats;
-using AiChat.Core.Idempotency;
 using AiChat.Core.Errors;
+using AiChat.Core.Idempotency;
 using AiChat.Core.Runs;
 using Microsoft.AspNetCore.Mvc;
 
@@ -78,12 +78,11 @@ public sealed class ChatHistoryController(ChatService chats, RunExecutor executo
     [ProducesResponseType<HistoryConversationListResponse>(StatusCodes.Status200OK), AnswerHeader(StatusCodes.Status200OK, "Link")]
     public async Task<IActionResult> Conversations([PathUserId] string userId, [FromQuery] ListQuery query, CancellationToken ct)
     {
-        if (query.Limit is null && query.Cursor is null)
+        if (query.IsWhole)
             return Stream(new HistoryConversationStream { UserId = userId, Conversations = chats.StreamAsync(userId, ct).Select(c => c.ToHistory()) });
 
         var page = await chats.ListAsync(userId, query.Limit ?? ChatLimits.UsualChats, query.ToCursor(), ct);
-        if (page.Next is { } next)
-            Response.Headers.Link = ChatLinks.ToNext($"/users/{Uri.EscapeDataString(userId)}/conversations", Request.Query, next);
+        ChatLinks.Announce(HttpContext, page.Next, $"/users/{Uri.EscapeDataString(userId)}/conversations");
         return Ok(page.ToHistory(userId));
     }
 

@@ -83,15 +83,14 @@ public sealed class CreateChatController(ChatService chats, RunService runs, Run
     [ProducesResponseType<IEnumerable<string>>(StatusCodes.Status200OK), AnswerHeader(StatusCodes.Status200OK, "Link")]
     public async Task<IActionResult> List([UserId] string userId, [FromQuery] ListQuery query, CancellationToken ct)
     {
-        if (query is { Limit: null, Cursor: null })
+        if (query.IsWhole)
         {
             HttpContext.AbortAtShutdown(executor);
             return Ok(chats.StreamAsync(userId, ct).Select(c => c.Id));
         }
 
         var page = await chats.ListAsync(userId, query.Limit ?? ChatLimits.UsualChats, query.ToCursor(), ct);
-        if (page.Next is { } next)
-            Response.Headers.Link = ChatLinks.ToNext(Request.Path, Request.Query, next);
+        ChatLinks.Announce(HttpContext, page.Next);
         return Ok(page.Chats.Select(c => c.Id).ToArray());
     }
 

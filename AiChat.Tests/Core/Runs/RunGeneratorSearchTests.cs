@@ -1,3 +1,4 @@
+using AiChat.Core.Chats;
 using AiChat.Core.Runs;
 using AiChat.Core.WebSearch;
 using Microsoft.Extensions.AI;
@@ -69,6 +70,18 @@ public sealed class RunGeneratorSearchTests : RunTestBase
 
         Assert.That((await InTime(run!.WaitAsync(None))).Sources, Is.Empty);
         Assert.That(sent![0].Text, Is.EqualTo(SourcePrompt.NothingFoundRule));
+    }
+
+    [Test]
+    public async Task StartAsync_NoRoomForAPassage_PaysNobodyForAQuery()
+    {
+        Messages.Setup(m => m.ReadBackwardsAsync(UserId, It.IsAny<string>(), It.IsAny<int>(), It.IsAny<CancellationToken>()))
+            .Returns(new[] { new HistoryMessage { Sequence = 1, Role = MessageRole.User, Content = "Rome?" } }.ToAsyncEnumerable());
+
+        var run = await Service.StartAsync(Send(new string('x', 3 * 950)) with { WebSearch = true }, None);
+
+        Assert.That(Assert.ThrowsAsync<RunFailedException>(() => InTime(run!.WaitAsync(None))).Code, Is.EqualTo("web_search_failed"));
+        Model.VerifyNoOtherCalls();
     }
 
     [Test]

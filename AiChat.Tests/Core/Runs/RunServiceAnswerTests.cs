@@ -102,7 +102,7 @@ public sealed class RunServiceAnswerTests : RunTestBase
     [Test]
     public async Task AnswerAsync_AnswerStoredInPlaceOfARunThatGaveNoText_IsTheAnswer()
     {
-        HasQuestion(new LastQuestion { Id = "question-1", Sequence = 1, Message = "Really?", RunId = "run-1", AnswerSequence = 3 });
+        HasQuestion(new LastQuestion { Id = "question-1", Sequence = 1, Message = "Really?", RunId = "run-1", AnswerId = "answer-1" });
         HasRun(NewStored());
         HasAnswer(sequence: 3, "By hand.");
 
@@ -140,7 +140,7 @@ public sealed class RunServiceAnswerTests : RunTestBase
     [Test]
     public async Task AnswerAsync_AnswerThatAClientHasStored_IsFollowedLikeARun()
     {
-        HasQuestion(new LastQuestion { Id = "question-1", Sequence = 1, Message = "Really?", AnswerSequence = 2 });
+        HasQuestion(new LastQuestion { Id = "question-1", Sequence = 1, Message = "Really?", AnswerId = "answer-1" });
         HasAnswer(sequence: 2, "Indeed.");
 
         var run = await Service.AnswerAsync(Answer, None);
@@ -185,23 +185,17 @@ public sealed class RunServiceAnswerTests : RunTestBase
     }
 
     private void HasAnswer(int sequence, string content) => Messages
-        .Setup(m => m.GetPageAsync(UserId, ChatId, new MessageRange { After = sequence - 1 }, 1, None))
-        .ReturnsAsync(new MessagePage
+        .Setup(m => m.GetAsync(UserId, "answer-1", None))
+        .ReturnsAsync(new Message
         {
-            Messages =
-            [
-                new Message
-                {
-                    Id = "answer-1",
-                    ChatId = ChatId,
-                    Sequence = sequence,
-                    Role = MessageRole.Assistant,
-                    Content = content,
-                    Status = MessageStatus.Completed,
-                    CreatedAt = default,
-                    UpdatedAt = default,
-                },
-            ],
+            Id = "answer-1",
+            ChatId = ChatId,
+            Sequence = sequence,
+            Role = MessageRole.Assistant,
+            Content = content,
+            Status = MessageStatus.Completed,
+            CreatedAt = default,
+            UpdatedAt = default,
         });
 
     private void HasQuestion(LastQuestion? question) => Runs

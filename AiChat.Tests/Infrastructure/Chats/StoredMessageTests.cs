@@ -225,7 +225,7 @@ public sealed class StoredMessageTests(Engine engine) : RepositoryTestBase(engin
 
         var question = await Database.Runs.GetLastQuestionAsync(Anna, ChatId, None);
 
-        Assert.That((question!.RunId, question.AnswerSequence), Is.EqualTo(((string?)null, (int?)2)));
+        Assert.That((question!.RunId, question.AnswerId), Is.EqualTo(((string?)null, "answer")));
     }
 
     [Test]
@@ -235,7 +235,7 @@ public sealed class StoredMessageTests(Engine engine) : RepositoryTestBase(engin
 
         var question = await Database.Runs.GetLastQuestionAsync(Anna, ChatId, None);
 
-        Assert.That((question!.Id, question.RunId, question.AnswerSequence), Is.EqualTo(("run-1-question", "run-1", (int?)null)));
+        Assert.That((question!.Id, question.RunId, question.AnswerId), Is.EqualTo(("run-1-question", "run-1", (string?)null)));
     }
 
     [Test]
