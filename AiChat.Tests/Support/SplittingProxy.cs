@@ -70,8 +70,9 @@ public sealed class SplittingProxy : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await stopping.CancelAsync();
-        listener.Dispose();
+        // First: a listener that is gone refuses to accept with an exception of its own.
         await accepting;
+        listener.Dispose();
         await Task.WhenAll(connections);
         stopping.Dispose();
     }
