@@ -3,6 +3,7 @@ using AiChat.Core.Chats;
 using AiChat.Core.Configuration;
 using AiChat.Core.Memory;
 using AiChat.Core.Models;
+using AiChat.Core.Nodes;
 using AiChat.Core.Runs;
 using AiChat.Core.Usage;
 using AiChat.Core.WebSearch;
@@ -51,12 +52,17 @@ public static class ChatCoreSetup
         services.AddSingleton<RunService>();
         services.AddSingleton<RunGenerator>();
         services.AddSingleton<RunExecutor>();
-        // Stopped in the opposite order: text is stored as long as runs go on.
+        services.AddSingleton<RunRecovery>();
+        services.AddSingleton<RunMirrors>();
+        services.AddSingleton<Node>();
+        // Stopped in the opposite order: text is stored as long as runs go on, and others hear of it.
+        services.AddHostedService(provider => provider.GetRequiredService<INodeSignals>());
         services.AddHostedService<RunCleaner>();
         services.AddHostedService(provider => provider.GetRequiredService<TitleWriter>());
+        services.AddHostedService(provider => provider.GetRequiredService<RunMirrors>());
+        services.AddHostedService<NodeService>();
         services.AddHostedService<RunLogFlusher>();
         services.AddHostedService(provider => provider.GetRequiredService<RunExecutor>());
-        services.AddHostedService<RunRecovery>();
         services.AddHostedService<ConfigurationReloader>();
         return services;
     }

@@ -1,21 +1,22 @@
 using System.Reflection;
 using AiChat.Core.Models;
-using AiChat.Infrastructure.Persistence.Sqlite;
+using AiChat.Infrastructure.Persistence;
 
 namespace AiChat.Api.Configuration;
 
 /// <summary>Tells the operator at start what runs where, and what to set for real answers.</summary>
-internal sealed partial class Banner(SqliteDatabase database, ModelRegistry models, ILogger<Banner> logger)
+internal sealed partial class Banner(IDatabase database, ModelRegistry models, ILogger<Banner> logger)
 {
     /// <summary>The product's version, without build metadata.</summary>
     public static string Version { get; } =
         Assembly.GetExecutingAssembly().GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
 
-    public void Show(IEnumerable<string> urls)
+    public async Task ShowAsync(IEnumerable<string> urls)
     {
         var addresses = string.Join(", ", urls);
         LogStarted(Version, addresses);
-        LogDatabase(database.Path, database.LibraryVersion);
+        var databaseVersion = await database.GetVersionAsync(CancellationToken.None);
+        LogDatabase(database.Location, databaseVersion);
         foreach (var alias in models.Aliases)
             LogModel(alias.Name, alias.Active.Provider, alias.Active.Model);
 
@@ -32,8 +33,8 @@ internal sealed partial class Banner(SqliteDatabase database, ModelRegistry mode
     [LoggerMessage(Level = LogLevel.Information, Message = "AiChat {Version} listens on {Urls}; documentation at /docs")]
     private partial void LogStarted(string version, string urls);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Database: {DatabasePath} (SQLite {SqliteVersion})")]
-    private partial void LogDatabase(string databasePath, string sqliteVersion);
+    [LoggerMessage(Level = LogLevel.Information, Message = "Database: {Database} ({DatabaseVersion})")]
+    private partial void LogDatabase(string database, string databaseVersion);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Model {Alias}: answered by {Provider}, {Model}")]
     private partial void LogModel(string alias, string provider, string model);

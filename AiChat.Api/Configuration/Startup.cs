@@ -1,6 +1,5 @@
 using AiChat.Core.Errors;
 using AiChat.Infrastructure.Persistence;
-using AiChat.Infrastructure.Persistence.Sqlite;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
@@ -30,8 +29,7 @@ internal static class Startup
         }
         catch (UnavailableException failure) when (failure.Code == UnavailableException.DatabaseUnavailable)
         {
-            var path = app.Services.GetRequiredService<SqliteDatabase>().Path;
-            return Refuse([$"AiChat cannot start: the database file '{path}' cannot be read or written. Its disk may be full or failing, or the file is damaged."]);
+            return Refuse([$"AiChat cannot start: {app.Services.GetRequiredService<IDatabase>().DescribeFailure(failure.InnerException ?? failure)}"]);
         }
         catch (IOException failure) when (failure.InnerException is AddressInUseException)
         {
@@ -39,7 +37,7 @@ internal static class Startup
         }
 
         var addresses = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>();
-        app.Services.GetRequiredService<Banner>().Show(addresses?.Addresses ?? []);
+        await app.Services.GetRequiredService<Banner>().ShowAsync(addresses?.Addresses ?? []);
         await app.WaitForShutdownAsync();
         return Ok;
     }

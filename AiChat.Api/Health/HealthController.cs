@@ -3,7 +3,6 @@ using AiChat.Core.Errors;
 using AiChat.Core.Models;
 using AiChat.Core.Runs;
 using AiChat.Infrastructure.Persistence;
-using AiChat.Infrastructure.Persistence.Sqlite;
 using Microsoft.AspNetCore.Mvc;
 
 namespace AiChat.Api.Health;
@@ -11,7 +10,7 @@ namespace AiChat.Api.Health;
 [ApiController]
 [Tags("Server")]
 [Produces("application/json")]
-public sealed class HealthController(ModelRegistry models, Migrator migrator, SqliteDatabase database, RunExecutor executor) : ControllerBase
+public sealed class HealthController(ModelRegistry models, Migrator migrator, IDatabase database, RunExecutor executor) : ControllerBase
 {
     private static readonly HealthResponse Healthy = new() { Status = "healthy" };
 

@@ -35,6 +35,14 @@ public sealed class UnavailableException(string code, string message, TimeSpan? 
         new(DatabaseUnavailable, "The database cannot be used right now. Nothing of this request was stored; send it again later.",
             TimeSpan.FromSeconds(5), inner);
 
+    public static UnavailableException ForUnknownCommit(Exception inner) =>
+        new(DatabaseUnavailable, "The database was lost while this request was being stored, so it may be stored or not. Look, or send it again "
+            + "later with the same Idempotency-Key.", TimeSpan.FromSeconds(5), inner);
+
+    public static UnavailableException ForTakenOver() =>
+        new(DatabaseUnavailable, "This server had lost touch with the database, and another one has taken over the reply. Look into the chat, or follow "
+            + "the run; do not send the message again.", retryAfter: null);
+
     public static UnavailableException ForUnstoredReply(Exception inner) =>
         new(DatabaseUnavailable, "The message is stored and answered, but the database does not take the reply right now. It appears in the "
             + "chat as soon as it does; do not send the message again.", retryAfter: null, inner);

@@ -5,6 +5,9 @@ public sealed record LedgerEntry
 {
     /// <summary>The run; for anything else than a reply an id of its own.</summary>
     public required string RunId { get; init; }
+
+    /// <summary>With what number this process may write to the run; of no meaning for anything else than a reply.</summary>
+    public int LeaseNumber { get; init; } = 1;
     public required AttemptPurpose Purpose { get; init; }
     public required string ChatId { get; init; }
     public required string UserId { get; init; }

@@ -45,8 +45,14 @@ public sealed class ActiveRun : IDisposable
     /// <summary>Whether the database has accepted it, as soon as that is known; it can be found before.</summary>
     public Task<bool> Admission => admission.Task;
 
-    /// <summary>Where its messages stand; set when the run begins.</summary>
-    public RunPlace Place { get; set; }
+    /// <summary>Where its messages stand; known when it is accepted.</summary>
+    public RunPlace Place { get; private set; }
+
+    /// <summary>
+    /// With what number this process may write to it. Whoever takes the run over counts on, so that a process that wakes up late changes
+    /// nothing. Known when it is accepted.
+    /// </summary>
+    public int LeaseNumber { get; private set; }
 
     /// <summary>When the first text came; null before.</summary>
     public DateTimeOffset? FirstTokenAt { get; set; }
@@ -60,7 +66,15 @@ public sealed class ActiveRun : IDisposable
     /// <summary>Why it was stopped; the first reason counts.</summary>
     public RunStopReason StopReason => (RunStopReason)Volatile.Read(ref stopReason);
 
-    public void Admit(bool isAccepted) => admission.TrySetResult(isAccepted);
+    /// <summary>The database has accepted it.</summary>
+    public void Accept(RunPlace place, int leaseNumber)
+    {
+        (Place, LeaseNumber) = (place, leaseNumber);
+        admission.TrySetResult(true);
+    }
+
+    /// <summary>The database has not accepted it.</summary>
+    public void Refuse() => admission.TrySetResult(false);
 
     public void Stop(RunStopReason reason)
     {
@@ -101,4 +115,6 @@ public enum RunStopReason
     Shutdown,
     /// <summary>Too many processes have died while they wrote it.</summary>
     GivenUp,
+    /// <summary>The database knows it no more, or as another process's.</summary>
+    Lost,
 }

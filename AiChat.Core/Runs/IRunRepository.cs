@@ -17,12 +17,15 @@ public interface IRunRepository
     Task<RunAdmission> RetryAsync(RunRetry retry, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Stores how far running replies are, for the case that the process dies. Text of a run that has ended, or is gone, is left out; its
-    /// attempts are not.
+    /// Stores how far running replies are, for the case that the process dies and for those who follow them from another one. Text of a run
+    /// that has ended, is gone, or was taken over is left out; of its attempts only those of the last.
     /// </summary>
     Task AppendAsync(IReadOnlyList<RunProgress> progress, CancellationToken cancellationToken);
 
-    /// <summary>Stores how a run ended, with its reply, and lets the chat's next run begin. Calling it again changes nothing.</summary>
+    /// <summary>
+    /// Stores how a run ended, with its reply, and lets the chat's next run begin. Calling it again changes nothing; nor does a process that
+    /// the run was taken from.
+    /// </summary>
     Task<FinishedRun> FinishAsync(RunResult result, CancellationToken cancellationToken);
 
     /// <summary>Null when the user has no such run.</summary>
@@ -34,17 +37,32 @@ public interface IRunRepository
     /// <summary>What the user said last in the chat; null when there is nothing, or no such chat.</summary>
     Task<LastQuestion?> GetLastQuestionAsync(string userId, string chatId, CancellationToken cancellationToken);
 
-    /// <summary>
-    /// Ends as incomplete, with the text that was stored, every run that a process before this one left unfinished, and frees their chats;
-    /// returns how many.
-    /// </summary>
-    Task<int> SettleUnfinishedAsync(DateTimeOffset now, CancellationToken cancellationToken);
+    /// <summary>What was stored of runs of other processes behind these positions, in the order of the cursors.</summary>
+    Task<IReadOnlyList<RunNews>> GetNewsAsync(IReadOnlyList<RunCursor> cursors, CancellationToken cancellationToken);
+
+    /// <summary>Notes that the run is to be cancelled, for the process it belongs to; false when the user has no such unfinished run.</summary>
+    Task<bool> RequestCancelAsync(string userId, string runId, DateTimeOffset now, CancellationToken cancellationToken);
+
+    /// <summary>Makes the unfinished runs of processes that are dead this one's; returns how many.</summary>
+    Task<int> TakeOverAsync(CancellationToken cancellationToken);
+
+    /// <summary>The unfinished runs that belong to this process, those of a chat in the order of their turns.</summary>
+    Task<IReadOnlyList<HeldRun>> GetHeldAsync(CancellationToken cancellationToken);
 
     /// <summary>
-    /// Begins another attempt of every run that a process before this one left unfinished, with the text that was stored, and returns them
-    /// in the order of their turns. Queued runs stay queued.
+    /// Ends a run of this process that nobody executes: as incomplete with the text that was stored, or as cancelled where somebody asked for
+    /// that; the chat's next run begins. Changes nothing when the run has ended, or belongs to another process by now.
     /// </summary>
-    Task<IReadOnlyList<InterruptedRun>> ContinueUnfinishedAsync(DateTimeOffset now, CancellationToken cancellationToken);
+    Task<FinishedRun> SettleAsync(string runId, int leaseNumber, DateTimeOffset now, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Begins another attempt of a run of this process that nobody executes, with the text that was stored. A queued run stays queued. Null when
+    /// the run has ended, or belongs to another process by now.
+    /// </summary>
+    Task<InterruptedRun?> ContinueAsync(string runId, int leaseNumber, DateTimeOffset now, CancellationToken cancellationToken);
+
+    /// <summary>Ends the accounts of runs that were begun before the instant and are gone with their chats, where nobody will.</summary>
+    Task EndOrphanedAsync(DateTimeOffset begunBefore, DateTimeOffset now, CancellationToken cancellationToken);
 
     /// <summary>Removes the logs of at most so many runs that ended before the instant; returns how many events were removed.</summary>
     Task<int> DeleteLogsAsync(DateTimeOffset endedBefore, int limit, CancellationToken cancellationToken);

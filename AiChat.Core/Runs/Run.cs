@@ -126,6 +126,9 @@ public sealed record RunResult
     /// <summary>The end's position in the run's log; null for runs of versions that had none.</summary>
     public long? LastSequence { get; init; }
 
+    /// <inheritdoc cref="ActiveRun.LeaseNumber"/>
+    public int LeaseNumber { get; init; } = 1;
+
     /// <summary>Whether parts of the text were stored while the run went on; they are not needed any more.</summary>
     public bool HasFlushed { get; init; }
 }

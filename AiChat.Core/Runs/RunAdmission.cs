@@ -14,6 +14,9 @@ public abstract record RunAdmission
     /// <param name="BusyWith">The run whose end it has to wait for; null when its turn is now.</param>
     public sealed record Accepted(RunPlace Place, string? BusyWith) : RunAdmission
     {
+        /// <summary>With what number this process may write to it.</summary>
+        public int LeaseNumber { get; init; } = 1;
+
         /// <summary>What is left of every budget that applies to it.</summary>
         public IReadOnlyList<BudgetState> Budgets { get; init; } = [];
     }
@@ -43,12 +46,22 @@ public abstract record RunAdmission
 }
 
 /// <summary>What storing a result led to.</summary>
-/// <param name="IsChatThere">False when the chat was deleted meanwhile; nothing was stored then.</param>
+/// <param name="Outcome">Whether it is stored.</param>
 /// <param name="Next">The chat's next run, which is now <see cref="RunStatus.InProgress"/>; null when none waits.</param>
-public readonly record struct FinishedRun(bool IsChatThere, NextRun? Next);
+public readonly record struct FinishedRun(FinishOutcome Outcome, NextRun? Next);
+
+/// <summary>Whether a result is stored.</summary>
+public enum FinishOutcome
+{
+    /// <summary>It is, perhaps since an earlier call.</summary>
+    Stored,
+    /// <summary>The chat was deleted meanwhile.</summary>
+    ChatDeleted,
+    /// <summary>The run belongs to another process, or to a later attempt.</summary>
+    TakenOver,
+}
 
 /// <summary>A run whose turn has come.</summary>
 /// <param name="Id">The run.</param>
 /// <param name="Attempt">The attempt that begins: if it was tried again since, that one has a turn of its own.</param>
-/// <param name="Place">Where its messages stand.</param>
-public readonly record struct NextRun(string Id, int Attempt, RunPlace Place);
+public readonly record struct NextRun(string Id, int Attempt);

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using AiChat.Core.Chats;
 using AiChat.Core.Errors;
 using AiChat.Core.Models;
+using AiChat.Core.Nodes;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -13,7 +14,7 @@ namespace AiChat.Core.Runs;
 /// that brought it is gone, and the shutdown waits for it.
 /// </summary>
 public sealed partial class RunExecutor(
-    IRunRepository runs, RunGenerator generator, TitleWriter titles, IOptions<RunOptions> options, IHostApplicationLifetime lifetime,
+    IRunRepository runs, RunGenerator generator, TitleWriter titles, INodeSignals signals, IOptions<RunOptions> options, IHostApplicationLifetime lifetime,
     TimeProvider time, ILogger<RunExecutor> logger) : IHostedService, IDisposable
 {
     private static readonly TimeSpan DrainPollDelay = TimeSpan.FromMilliseconds(10);
@@ -81,11 +82,10 @@ public sealed partial class RunExecutor(
     }
 
     /// <summary>Starts generating the reply of a registered and accepted run whose turn it is. Returns at once.</summary>
-    public void Begin(ActiveRun run, RunPlace place)
+    public void Begin(ActiveRun run)
     {
         if (!run.TryBegin())
             return;
-        run.Place = place;
         if (shutdown.IsCancellationRequested)
             run.Stop(RunStopReason.Shutdown);
         _ = ExecuteAsync(run);
@@ -95,10 +95,28 @@ public sealed partial class RunExecutor(
     /// Keeps a registered and accepted run until the one in front of it ends. When it is stopped before, no turn is waited for: the run is
     /// begun then, finds itself stopped, and tells the one who waits.
     /// </summary>
-    public void Queue(ActiveRun run, RunPlace place) => run.Stopped.UnsafeRegister(_ => Begin(run, place), null);
+    public void Queue(ActiveRun run) => run.Stopped.UnsafeRegister(_ => Begin(run), null);
 
-    /// <summary>Stops the runs of a chat that is no more.</summary>
-    public void AbandonChat(string chatId) => StopAll(r => r.Run.ChatId == chatId, RunStopReason.ChatDeleted);
+    /// <summary>Begins a run whose turn has come, where it is known; another process may have it. Returns at once.</summary>
+    public void BeginNext(string runId)
+    {
+        // On a thread of its own: a long queue would nest, one run inside the end of the other.
+        if (Find(runId) is { } run)
+            ThreadPool.UnsafeQueueUserWorkItem(static self => _ = self.Executor.BeginAcceptedAsync(self.Run), (Executor: this, Run: run), preferLocal: false);
+    }
+
+    /// <summary>Tells those who follow the run from other processes to look at it.</summary>
+    public void Announce(string runId) => signals.Send(new NodeSignal(NodeSignalKind.RunChanged, runId));
+
+    /// <summary>Stops the runs of a chat that is no more, wherever they are.</summary>
+    public void AbandonChat(string chatId)
+    {
+        StopChat(chatId);
+        signals.Send(new NodeSignal(NodeSignalKind.ChatDeleted, chatId));
+    }
+
+    /// <summary>Stops the runs of a chat that is no more, as far as they are here.</summary>
+    public void StopChat(string chatId) => StopAll(r => r.Run.ChatId == chatId, RunStopReason.ChatDeleted);
 
     public void Dispose()
     {
@@ -118,11 +136,18 @@ public sealed partial class RunExecutor(
         try
         {
             var (result, finished) = await StoreAsync(run, await generator.GenerateAsync(run));
-            if (!finished.IsChatThere)
-                result = generator.End(run, RunStatus.Cancelled, RunError.ForDeletedChat());
             Forget(run);
             if (finished.Next is { } next)
-                ThreadPool.UnsafeQueueUserWorkItem(BeginNext, next, preferLocal: false);
+                Pass(next);
+            if (finished.Outcome == FinishOutcome.TakenOver)
+            {
+                Release(run);
+                return;
+            }
+
+            if (finished.Outcome == FinishOutcome.ChatDeleted)
+                result = generator.End(run, RunStatus.Cancelled, RunError.ForDeletedChat());
+            Announce(run.Run.Id);
             // Last: followers and whoever waits go on here, on this thread.
             run.Log.End(result);
             run.Complete(result);
@@ -150,12 +175,28 @@ public sealed partial class RunExecutor(
         }
     }
 
-    /// <summary>On a thread of its own: a long queue would nest, one run inside the end of the other.</summary>
-    private void BeginNext(NextRun next)
+    /// <summary>Lets the run begin whose turn it is now, here or where it is.</summary>
+    public void Pass(NextRun next)
     {
-        // Not there any more when its chat was deleted, or it was cancelled, this moment.
-        if (active.TryGetValue(next.Id, out var run) && run.Log.Attempt == next.Attempt)
-            Begin(run, next.Place);
+        // Not of that attempt any more when it was cancelled and is tried again, this moment.
+        if (Find(next.Id) is not { } run)
+            signals.Send(new NodeSignal(NodeSignalKind.TurnCame, next.Id));
+        else if (run.Log.Attempt == next.Attempt)
+            BeginNext(next.Id);
+    }
+
+    private async Task BeginAcceptedAsync(ActiveRun run)
+    {
+        if (await run.Admission)
+            Begin(run);
+    }
+
+    /// <summary>The run goes on in another process, or has ended there: whoever follows it here comes back and finds it.</summary>
+    private void Release(ActiveRun run)
+    {
+        LogTakenOver(run.Run.Id);
+        run.Log.Break();
+        run.Fail(UnavailableException.ForTakenOver());
     }
 
     /// <summary>
@@ -210,6 +251,9 @@ public sealed partial class RunExecutor(
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The end of run {RunId} cannot be stored; trying again")]
     private partial void LogStoreRetry(Exception failure, string runId);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Run {RunId} was taken over by another process, which took this one for dead; what came here since is not stored")]
+    private partial void LogTakenOver(string runId);
 
     [LoggerMessage(Level = LogLevel.Critical, Message = "The end of run {RunId} was not stored; the next start settles it")]
     private partial void LogNotStored(Exception failure, string runId);

@@ -208,7 +208,7 @@ public sealed partial class RunGenerator(
             case RunStopReason.Shutdown:
                 LogInterrupted(run.Run.Id);
                 return End(run, RunStatus.Incomplete, RunError.ForShutdown(), reply);
-            case RunStopReason.GivenUp:
+            case RunStopReason.GivenUp or RunStopReason.Lost:
                 return End(run, RunStatus.Incomplete, RunError.ForShutdown(), reply);
             default:
                 LogTimeout(run.Run.Id, options.Value.MaxDuration);
@@ -252,6 +252,7 @@ public sealed partial class RunGenerator(
             FirstTokenAt = run.FirstTokenAt,
             CompletedAt = time.GetUtcNow(),
             LastSequence = lastSequence,
+            LeaseNumber = run.LeaseNumber,
             HasFlushed = run.Log.HasFlushed,
         };
     }

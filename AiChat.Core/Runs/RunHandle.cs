@@ -20,6 +20,11 @@ public sealed class RunHandle
         (RunId, ChatId, this.log, Completion, IsReplay) = (runId, result.ChatId, log, Task.FromResult(result), isReplay);
     }
 
+    internal RunHandle(string runId, string chatId, RunLog log, Task<RunResult> completion)
+    {
+        (RunId, ChatId, this.log, Completion) = (runId, chatId, log, completion);
+    }
+
     public string RunId { get; }
 
     public string ChatId { get; }
@@ -28,7 +33,7 @@ public sealed class RunHandle
     public string MessageId => log.MessageId;
 
     /// <summary>Whether the request that asked for it had been accepted before, under the same key.</summary>
-    public bool IsReplay { get; }
+    public bool IsReplay { get; init; }
 
     /// <summary>What is left of every budget that applies to it; empty for a run that was not accepted by this very request.</summary>
     public IReadOnlyList<BudgetState> Budgets { get; } = [];

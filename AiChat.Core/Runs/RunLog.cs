@@ -146,6 +146,46 @@ public sealed class RunLog
             return [.. marks.OfType<SourceFound>().Select(m => m.Source)];
     }
 
+    /// <summary>The position behind everything there is.</summary>
+    public long Position
+    {
+        get
+        {
+            lock (gate)
+                return GetSequence(text.Length);
+        }
+    }
+
+    /// <summary>Adds what another process has stored of its reply, as far as it follows on what is here, and wakes the followers.</summary>
+    public void Take(IReadOnlyList<RunText> stored)
+    {
+        lock (gate)
+        {
+            foreach (var next in stored)
+            {
+                if (next.Offset != text.Length)
+                    break;
+                if (next.Mark is null)
+                    text.Append(next.Text);
+                else
+                    marks.Add(next.Mark);
+            }
+        }
+
+        Publish();
+    }
+
+    /// <summary>Adds what is missing of a reply that has ended in another process, which is the end of it.</summary>
+    public void TakeRest(string reply, IReadOnlyList<RunMark> allMarks)
+    {
+        lock (gate)
+        {
+            marks.AddRange(allMarks.Skip(marks.Count));
+            text.Append(reply, text.Length, Math.Max(0, reply.Length - text.Length));
+            isClosed = true;
+        }
+    }
+
     /// <summary>Wakes the followers.</summary>
     public void Publish()
     {

@@ -1,3 +1,4 @@
+using AiChat.Core.Nodes;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
@@ -7,11 +8,14 @@ namespace AiChat.Core.Runs;
 /// Stores what running replies have grown by, all of them in one transaction, so that a crash loses no more than the last moment. A flush
 /// that fails loses nothing: the text stays in memory and goes with the next one.
 /// </summary>
-public sealed partial class RunLogFlusher(RunExecutor executor, IRunRepository runs, TimeProvider time, ILogger<RunLogFlusher> logger)
-    : BackgroundService
+public sealed partial class RunLogFlusher(
+    RunExecutor executor, IRunRepository runs, Node node, INodeSignals signals, TimeProvider time, ILogger<RunLogFlusher> logger) : BackgroundService
 {
     /// <summary>How old text may get before it is stored.</summary>
     public static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>The same where other processes read it for those who follow it there.</summary>
+    private static readonly TimeSpan SharedInterval = TimeSpan.FromMilliseconds(50);
 
     private bool isFailing;
 
@@ -19,7 +23,10 @@ public sealed partial class RunLogFlusher(RunExecutor executor, IRunRepository r
     {
         using var timer = new PeriodicTimer(Interval, time);
         while (await WaitAsync(timer, stoppingToken))
+        {
             await FlushAsync();
+            timer.Period = node.HasOthers ? SharedInterval : Interval;
+        }
     }
 
     private static async Task<bool> WaitAsync(PeriodicTimer timer, CancellationToken stoppingToken)
@@ -45,7 +52,7 @@ public sealed partial class RunLogFlusher(RunExecutor executor, IRunRepository r
             if (texts.Count == 0 && attempts.Count == 0)
                 continue;
             flushed.Add(run);
-            progress.Add(new RunProgress { Run = run.Run, Texts = texts, Attempts = attempts });
+            progress.Add(new RunProgress { Run = run.Run, LeaseNumber = run.LeaseNumber, Texts = texts, Attempts = attempts });
         }
 
         if (progress.Count == 0)
@@ -58,6 +65,8 @@ public sealed partial class RunLogFlusher(RunExecutor executor, IRunRepository r
             {
                 flushed[i].Log.SetFlushed(progress[i].Texts);
                 flushed[i].Attempts.SetStored(progress[i].Attempts);
+                if (progress[i].Texts.Count > 0)
+                    signals.Send(new NodeSignal(NodeSignalKind.RunChanged, progress[i].Run.Id));
             }
 
             isFailing = false;

@@ -28,6 +28,12 @@ public sealed class RunOptions
     /// <summary>Whether another candidate goes on with a reply that a model broke off; otherwise it is left incomplete.</summary>
     public bool ContinueOnBreak { get; set; } = true;
 
+    /// <summary>
+    /// Where several processes share a database: how long after the death of one the others have settled its replies. Also how long a process
+    /// may be paused, or cut off from the database, without losing its replies, about.
+    /// </summary>
+    public TimeSpan LeaseTime { get; set; } = TimeSpan.FromSeconds(10);
+
     /// <summary>How long running replies may go on after a shutdown was asked for; then they are settled as incomplete.</summary>
     public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(10);
 }
@@ -45,6 +51,10 @@ public sealed class RunOptionsValidator : IValidateOptions<RunOptions>
 {
     /// <summary>The host ends 20 s after a shutdown was asked for; storing what is there needs some of them.</summary>
     private static readonly TimeSpan LongestShutdown = TimeSpan.FromSeconds(15);
+
+    private static readonly TimeSpan ShortestLease = TimeSpan.FromSeconds(1);
+
+    private static readonly TimeSpan LongestLease = TimeSpan.FromMinutes(10);
 
     private static readonly TimeSpan LongestDuration = TimeSpan.FromDays(1);
 
@@ -69,6 +79,8 @@ public sealed class RunOptionsValidator : IValidateOptions<RunOptions>
             problems.Add($"Runs:Retention is {options.Retention}: write a time from zero to {LongestRetention}, such as 7.00:00:00 for seven days.");
         if (options.IdempotencyRetention <= TimeSpan.Zero || options.IdempotencyRetention > LongestRetention)
             problems.Add($"Runs:IdempotencyRetention is {options.IdempotencyRetention}: write a time above zero and up to {LongestRetention}, such as 1.00:00:00 for a day.");
+        if (options.LeaseTime < ShortestLease || options.LeaseTime > LongestLease)
+            problems.Add($"Runs:LeaseTime is {options.LeaseTime}: write a time from {ShortestLease} to {LongestLease}, such as 00:00:10.");
         if (!Enum.IsDefined(options.OnRestart))
             problems.Add($"Runs:OnRestart is {options.OnRestart}: write Settle or Continue.");
         return problems.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(problems);

@@ -7,6 +7,9 @@ public sealed record RunProgress
 {
     public required NewRun Run { get; init; }
 
+    /// <inheritdoc cref="ActiveRun.LeaseNumber"/>
+    public int LeaseNumber { get; init; } = 1;
+
     /// <summary>Its text and the marks in it, in order.</summary>
     public required IReadOnlyList<RunText> Texts { get; init; }
 

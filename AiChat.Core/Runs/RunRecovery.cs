@@ -1,46 +1,86 @@
 using AiChat.Core.Models;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace AiChat.Core.Runs;
 
-/// <summary>At the start: settles, or goes on with, the runs a process before this one left unfinished.</summary>
+/// <summary>Holds what runs here against what the database says, and settles, or goes on with, runs that nobody executes any more.</summary>
 public sealed partial class RunRecovery(
     IRunRepository runs, RunExecutor executor, ModelRegistry models, IOptions<RunOptions> options, TimeProvider time, ILogger<RunRecovery> logger)
-    : IHostedService
 {
     /// <summary>How often a reply is gone on with: the one that makes the server crash must not do so for ever, nor be paid for each time.</summary>
     private const int MostContinuations = 3;
 
-    public Task StartAsync(CancellationToken cancellationToken) =>
-        options.Value.OnRestart == OnRestart.Continue ? ContinueAsync(cancellationToken) : SettleAsync(cancellationToken);
-
-    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    private async Task SettleAsync(CancellationToken cancellationToken)
+    /// <summary>
+    /// Looks at every unfinished run of this process. What another process has asked for or given up comes true here, also when its signal
+    /// was lost.
+    /// </summary>
+    public async Task SyncAsync(CancellationToken cancellationToken)
     {
-        var settled = await runs.SettleUnfinishedAsync(time.GetUtcNow(), cancellationToken);
+        // Before the database is asked: what is accepted since is not among what it says.
+        var known = executor.Active.Where(r => r.Admission is { IsCompletedSuccessfully: true, Result: true }).ToList();
+        var held = await runs.GetHeldAsync(cancellationToken);
+        var ids = held.Select(h => h.Id).ToHashSet();
+        foreach (var lost in known.Where(r => !ids.Contains(r.Run.Id)))
+            lost.Stop(RunStopReason.Lost);
+
+        var left = held.Where(h => executor.Find(h.Id) is null).ToList();
+        foreach (var run in held)
+            Follow(run);
+        if (left.Count == 0)
+            return;
+        if (options.Value.OnRestart == OnRestart.Continue)
+            await ContinueAsync(left, cancellationToken);
+        else
+            await SettleAsync(left, cancellationToken);
+    }
+
+    /// <summary>Does to a run that is executed here what the database says.</summary>
+    private void Follow(HeldRun held)
+    {
+        if (executor.Find(held.Id) is not { Admission: { IsCompletedSuccessfully: true, Result: true } } run || run.LeaseNumber != held.LeaseNumber)
+            return;
+        if (held.IsCancelRequested)
+            run.Stop(RunStopReason.Cancelled);
+        else if (held.Status == RunStatus.InProgress)
+            executor.Begin(run);
+    }
+
+    private async Task SettleAsync(IReadOnlyList<HeldRun> left, CancellationToken cancellationToken)
+    {
+        var settled = 0;
+        foreach (var run in left)
+        {
+            var finished = await runs.SettleAsync(run.Id, run.LeaseNumber, time.GetUtcNow(), cancellationToken);
+            if (finished.Outcome == FinishOutcome.Stored)
+                settled++;
+            if (finished.Next is { } next)
+                executor.Pass(next);
+            executor.Announce(run.Id);
+        }
+
         if (settled > 0)
             LogSettled(settled);
     }
 
-    private async Task ContinueAsync(CancellationToken cancellationToken)
+    private async Task ContinueAsync(IReadOnlyList<HeldRun> left, CancellationToken cancellationToken)
     {
-        var interrupted = await runs.ContinueUnfinishedAsync(time.GetUtcNow(), cancellationToken);
-        if (interrupted.Count > 0)
-            LogContinued(interrupted.Count);
-
-        // All are known before the first begins: its end may begin the next.
-        var restored = interrupted.Select(i => (Run: Restore(i), i.Run.Place, i.Run.Status)).ToList();
-        foreach (var (run, place, status) in restored.Where(r => executor.TryRegister(r.Run)))
+        var restored = new List<(ActiveRun Run, RunStatus Status)>();
+        foreach (var run in left)
         {
-            if (status == RunStatus.Queued)
-                executor.Queue(run, place);
+            if (await runs.ContinueAsync(run.Id, run.LeaseNumber, time.GetUtcNow(), cancellationToken) is { } interrupted)
+                restored.Add((Restore(interrupted), interrupted.Run.Status));
         }
 
-        foreach (var (run, place, _) in restored.Where(r => r.Status == RunStatus.InProgress))
-            executor.Begin(run, place);
+        if (restored.Count > 0)
+            LogContinued(restored.Count);
+
+        // All are known before the first begins: its end may begin the next.
+        var registered = restored.Where(r => executor.TryRegister(r.Run)).ToList();
+        foreach (var (run, status) in registered.Where(r => r.Status == RunStatus.Queued))
+            executor.Queue(run);
+        foreach (var (run, status) in registered.Where(r => r.Status == RunStatus.InProgress))
+            executor.Begin(run);
     }
 
     private ActiveRun Restore(InterruptedRun interrupted)
@@ -50,7 +90,9 @@ public sealed partial class RunRecovery(
         var alias = models.Find(stored.Alias) ?? models.Get(ModelsOptions.DefaultAlias);
         var log = RunLog.Restore(stored.ToStarted(alias.Active.Provider, alias.Active.Model), time, stored.Reply, stored.Marks, result: null);
         var run = new ActiveRun(stored.ToNewRun(interrupted.UserId, interrupted.Question), interrupted.Question.SystemPrompt, alias, log, time);
-        run.Admit(isAccepted: true);
+        run.Accept(stored.Place, stored.LeaseNumber);
+        if (interrupted.IsCancelRequested)
+            run.Stop(RunStopReason.Cancelled);
         if (CountCrashes(stored) > MostContinuations)
         {
             LogGivenUp(stored.Id, MostContinuations);
@@ -74,12 +116,12 @@ public sealed partial class RunRecovery(
         return crashes;
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Count} replies were unfinished when the last process ended; they are marked incomplete")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Count} replies were unfinished when their process ended; they are marked incomplete")]
     private partial void LogSettled(int count);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Run {RunId} is left incomplete: it was gone on with {Count} times, and each time the process died")]
     private partial void LogGivenUp(string runId, int count);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Count} replies were unfinished when the last process ended; they go on")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Count} replies were unfinished when their process ended; they go on")]
     private partial void LogContinued(int count);
 }

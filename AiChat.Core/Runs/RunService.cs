@@ -5,6 +5,7 @@ using AiChat.Core.Errors;
 using AiChat.Core.Idempotency;
 using AiChat.Core.Memory;
 using AiChat.Core.Models;
+using AiChat.Core.Nodes;
 using AiChat.Core.WebSearch;
 using Microsoft.Extensions.Options;
 
@@ -13,7 +14,8 @@ namespace AiChat.Core.Runs;
 /// <summary>Gets messages answered. Every way to a reply leads through here.</summary>
 public sealed class RunService(
     IChatRepository chats, IMessageRepository messages, IRunRepository runs, IIdempotencyRepository keys, ModelRegistry models,
-    ContextBuilder context, WebSearchService web, BudgetPolicy budgets, RunExecutor executor, IOptions<RunOptions> options, TimeProvider time)
+    ContextBuilder context, WebSearchService web, BudgetPolicy budgets, RunExecutor executor, RunMirrors mirrors, INodeSignals signals,
+    IOptions<RunOptions> options, TimeProvider time)
 {
     /// <summary>How often is looked again where something changes meanwhile.</summary>
     private const int MostLooks = 3;
@@ -231,8 +233,22 @@ public sealed class RunService(
             active.Stop(RunStopReason.Cancelled);
             await active.Completion.WaitAsync(cancellationToken);
         }
+        else if (mirrors.IsEnabled && await RequestCancelAsync(userId, runId, cancellationToken)
+            && await FindAsync(userId, runId, isReplay: false, cancellationToken) is { } elsewhere)
+        {
+            await elsewhere.Completion.WaitAsync(cancellationToken);
+        }
 
         return await runs.GetAsync(userId, runId, cancellationToken);
+    }
+
+    /// <summary>Asks the process that executes the run to cancel it; false when the user has no such unfinished run.</summary>
+    private async Task<bool> RequestCancelAsync(string userId, string runId, CancellationToken cancellationToken)
+    {
+        var isUnfinished = await runs.RequestCancelAsync(userId, runId, time.GetUtcNow(), cancellationToken);
+        if (isUnfinished)
+            signals.Send(new NodeSignal(NodeSignalKind.CancelRequested, runId));
+        return isUnfinished;
     }
 
     /// <summary>The run, while its end is not stored; null otherwise. One that is tried again counts when the database has accepted it.</summary>
@@ -241,18 +257,24 @@ public sealed class RunService(
 
     private async Task<RunAdmission> AdmitAsync(ActiveRun run, Func<Task<RunAdmission>> store)
     {
-        var isAccepted = false;
+        var accepted = default(RunAdmission.Accepted);
         try
         {
             var admission = await store();
-            isAccepted = admission is RunAdmission.Accepted;
+            accepted = admission as RunAdmission.Accepted;
             return admission;
         }
         finally
         {
-            if (!isAccepted)
+            if (accepted is null)
+            {
                 executor.Forget(run);
-            run.Admit(isAccepted);
+                run.Refuse();
+            }
+            else
+            {
+                run.Accept(accepted.Place, accepted.LeaseNumber);
+            }
         }
     }
 
@@ -264,12 +286,12 @@ public sealed class RunService(
             case RunAdmission.Accepted { BusyWith: null } accepted:
                 // Before it begins: it may end at once.
                 var handle = new RunHandle(run, accepted);
-                executor.Begin(run, accepted.Place);
+                executor.Begin(run);
                 return handle;
             case RunAdmission.Accepted accepted:
-                executor.Queue(run, accepted.Place);
+                executor.Queue(run);
                 if (onBusy == OnBusy.Interrupt)
-                    executor.Find(accepted.BusyWith)?.Stop(RunStopReason.Cancelled);
+                    await InterruptAsync(run.Run.UserId, accepted.BusyWith);
                 return new RunHandle(run, accepted);
             case RunAdmission.Busy busy:
                 throw new ConflictException(ConflictException.ChatBusy, Describe(onBusy), busy.RunId, BusyRetryAfter);
@@ -286,6 +308,14 @@ public sealed class RunService(
             default:
                 return null;
         }
+    }
+
+    private async Task InterruptAsync(string userId, string runId)
+    {
+        if (executor.Find(runId) is { } active)
+            active.Stop(RunStopReason.Cancelled);
+        else if (mirrors.IsEnabled)
+            await RequestCancelAsync(userId, runId, CancellationToken.None);
     }
 
     /// <summary>The run an earlier request with this key has made. Null when its chat was deleted since.</summary>
@@ -311,21 +341,21 @@ public sealed class RunService(
 
     private RunHandle ToHandle(string userId, StoredRun stored, bool isReplay)
     {
-        if (stored.CompletedAt is not { } completedAt)
-            throw UnavailableException.ForShutdown();
-
-        var result = stored.ToResult(userId);
         if (stored.Provider is null)
         {
-            // Its process died before it could say: as configured, this is who wrote it.
+            // Its process has not said yet, or died before it could: as configured, this is who writes it.
             var candidate = (models.Find(stored.Alias) ?? models.Get(ModelsOptions.DefaultAlias)).Active;
-            result = result with { Provider = candidate.Provider, Model = candidate.Model };
+            stored = stored with { Provider = candidate.Provider, Model = candidate.Model };
         }
 
-        var isCondensed = completedAt < time.GetUtcNow() - options.Value.Retention;
         // As it was shown: with the attempt that began it, whoever ended it.
         var first = stored.Attempts.FirstOrDefault(a => a.StartedAt >= stored.StartedAt);
-        var started = (stored with { Attempt = first?.Number ?? stored.Attempt }).ToStarted(first?.Provider ?? result.Provider, first?.Model ?? result.Model);
+        var started = (stored with { Attempt = first?.Number ?? stored.Attempt }).ToStarted(first?.Provider ?? stored.Provider, first?.Model ?? stored.Model!);
+        if (stored.CompletedAt is not { } completedAt)
+            return mirrors.IsEnabled ? mirrors.Follow(userId, stored, started, isReplay) : throw UnavailableException.ForShutdown();
+
+        var result = stored.ToResult(userId);
+        var isCondensed = completedAt < time.GetUtcNow() - options.Value.Retention;
         var log = RunLog.Restore(started, time, stored.Reply, stored.Marks, result, isCondensed);
         return new RunHandle(stored.Id, log, result, isReplay);
     }

@@ -51,6 +51,9 @@ public sealed record StoredRun
     /// <summary>Where its log ends; null while it goes on.</summary>
     public long? LastSequence { get; init; }
 
+    /// <inheritdoc cref="ActiveRun.LeaseNumber"/>
+    public int LeaseNumber { get; init; } = 1;
+
     public required DateTimeOffset CreatedAt { get; init; }
 
     /// <summary>When its turn came; null while it is queued.</summary>
@@ -157,4 +160,7 @@ public sealed record InterruptedRun
     public required StoredRun Run { get; init; }
     public required string UserId { get; init; }
     public required RunQuestion Question { get; init; }
+
+    /// <summary>Whether somebody asked for it to be cancelled.</summary>
+    public bool IsCancelRequested { get; init; }
 }

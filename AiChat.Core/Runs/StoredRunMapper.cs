@@ -105,7 +105,10 @@ internal static class StoredRunMapper
     }
 
     /// <summary>How it ended.</summary>
-    public static RunResult ToResult(this StoredRun run, string userId) => new()
+    public static RunResult ToResult(this StoredRun run, string userId) => run.ToResult(userId, run.CompletedAt!.Value);
+
+    /// <summary>As if it had ended then.</summary>
+    public static RunResult ToResult(this StoredRun run, string userId, DateTimeOffset completedAt) => new()
     {
         RunId = run.Id,
         ChatId = run.ChatId,
@@ -125,7 +128,7 @@ internal static class StoredRunMapper
         FinishReason = run.FinishReason,
         Error = run.Error,
         FirstTokenAt = run.FirstTokenAt,
-        CompletedAt = run.CompletedAt!.Value,
+        CompletedAt = completedAt,
         LastSequence = run.LastSequence,
     };
 }

@@ -1,24 +1,25 @@
 using System.Data.Common;
 using AiChat.Core.Budgets;
 using AiChat.Infrastructure.Persistence;
-using AiChat.Infrastructure.Persistence.Sqlite;
 using AiChat.Infrastructure.Usage;
 using Dapper;
 
 namespace AiChat.Infrastructure.Budgets;
 
-/// <summary>What is used of budgets. There is one writer, so nobody comes between reading a window and adding to it.</summary>
-public sealed class BudgetRepository(SqliteDatabase database) : IBudgetRepository
+/// <summary>What is used of budgets. Reading a window keeps others away from it, so nobody comes between reading it and adding to it.</summary>
+public sealed class BudgetRepository(IDatabase database) : IBudgetRepository
 {
     /// <summary>What was reserved in a window is settled there when the run ends, which may be a while after the window's end.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromDays(2);
 
-    private const string GetSql = """
-        select requests, tokens, cost from budget_windows
-        where scope = @Scope and subject = @Subject and period = @Period and starts_at = @StartsAt
+    private const string OpenSql = """
+        insert into budget_windows (scope, subject, period, starts_at, requests, tokens, cost)
+        values (@Scope, @Subject, @Period, @StartsAt, 0, 0, 0)
+        on conflict (scope, subject, period, starts_at) do update set requests = budget_windows.requests
+        returning requests, tokens, cost
         """;
 
-    /// <summary>Whether the run may begin; nothing is written.</summary>
+    /// <summary>Whether the run may begin; nothing is taken yet.</summary>
     internal static async Task<BudgetDecision> DecideAsync(DbConnection connection, BudgetClaims? claims)
     {
         if (claims is null)
@@ -27,8 +28,8 @@ public sealed class BudgetRepository(SqliteDatabase database) : IBudgetRepositor
         var used = new BudgetUse[claims.Windows.Count];
         for (var i = 0; i < used.Length; i++)
         {
-            var window = await connection.QuerySingleOrDefaultAsync<WindowRow>(Statement.Of(GetSql, ToKey(claims.Windows[i].Window)));
-            used[i] = window?.ToUse() ?? default;
+            var window = await connection.QuerySingleAsync<WindowRow>(Statement.Of(OpenSql, ToKey(claims.Windows[i].Window)));
+            used[i] = window.ToUse();
         }
 
         return claims.Decide(used);
@@ -106,13 +107,14 @@ public sealed class BudgetRepository(SqliteDatabase database) : IBudgetRepositor
 
     /// <summary>Of runs whose chat is gone, which nobody ends after a crash.</summary>
     private const string TakeOrphanedSql = """
-        delete from budget_reservations where not exists (select 1 from runs where runs.id = budget_reservations.run_id)
+        delete from budget_reservations
+        where run_id < @BegunBefore and not exists (select 1 from runs where runs.id = budget_reservations.run_id)
         returning run_id, scope, subject, period, starts_at, first_attempt, tokens, cost
         """;
 
-    /// <summary>At the start: settles what a process that died had reserved for runs that are not there any more.</summary>
-    internal static async Task SettleOrphanedAsync(DbConnection connection) =>
-        await SettleAsync(connection, await connection.QueryAsync<ReservationRow>(Statement.Of(TakeOrphanedSql)));
+    /// <summary>Settles what a process that died had reserved for runs that are not there any more.</summary>
+    internal static async Task SettleOrphanedAsync(DbConnection connection, string begunBefore) =>
+        await SettleAsync(connection, await connection.QueryAsync<ReservationRow>(Statement.Of(TakeOrphanedSql, new { BegunBefore = begunBefore })));
 
     private const string SettleSql = """
         update budget_windows set

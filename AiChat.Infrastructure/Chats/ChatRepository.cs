@@ -3,12 +3,11 @@ using AiChat.Core.Chats;
 using AiChat.Core.Idempotency;
 using AiChat.Infrastructure.Idempotency;
 using AiChat.Infrastructure.Persistence;
-using AiChat.Infrastructure.Persistence.Sqlite;
 using Dapper;
 
 namespace AiChat.Infrastructure.Chats;
 
-public sealed class ChatRepository(SqliteDatabase database) : IChatRepository
+public sealed class ChatRepository(IDatabase database) : IChatRepository
 {
     internal const string InsertSql = """
         insert into chats (id, user_id, title, model, system_prompt, metadata, message_count, created_at, updated_at)
@@ -17,7 +16,7 @@ public sealed class ChatRepository(SqliteDatabase database) : IChatRepository
 
     internal const string CountUpSql = """
         insert into users (id, chat_count) values (@UserId, 1)
-        on conflict (id) do update set chat_count = chat_count + 1
+        on conflict (id) do update set chat_count = users.chat_count + 1
         """;
 
     public Task<KeyedRequest?> CreateAsync(Chat chat, IdempotencyKey? key, CancellationToken cancellationToken) =>
@@ -47,30 +46,33 @@ public sealed class ChatRepository(SqliteDatabase database) : IChatRepository
         where id = @ChatId and user_id = @UserId
         """;
 
-    public async Task<Chat?> GetAsync(string userId, string chatId, CancellationToken cancellationToken)
-    {
-        using var reader = await database.RentReaderAsync(cancellationToken);
-        return await reader.Connection.QuerySingleOrDefaultAsync<Chat>(
-            Statement.Of(GetSql, new { ChatId = chatId, UserId = userId }, cancellationToken));
-    }
+    public Task<Chat?> GetAsync(string userId, string chatId, CancellationToken cancellationToken) => database.ReadAsync(
+        connection => connection.QuerySingleOrDefaultAsync<Chat?>(Statement.Of(GetSql, new { ChatId = chatId, UserId = userId }, cancellationToken)),
+        cancellationToken);
 
-    public Task<Chat> GetNewestOrCreateAsync(Chat chat, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
+    public async Task<Chat> GetNewestOrCreateAsync(Chat chat, CancellationToken cancellationToken) =>
+        (await ListAsync(chat.UserId, limit: 1, after: null, cancellationToken)).Chats is [var newest] ? newest : await GetNewestOrCreateAsync(chat);
+
+    /// <summary>Counts a chat before it is looked whether there is one: whoever asks at the same moment waits for the user's row.</summary>
+    private Task<Chat> GetNewestOrCreateAsync(Chat chat) => database.WriteAsync(async connection =>
     {
+        await connection.ExecuteAsync(Statement.Of(CountUpSql, new { chat.UserId }));
         var newest = await ReadAsync(connection, Statement.Of(ListFirstSql, new { chat.UserId, Limit = 1 }));
         if (newest.Count > 0)
+        {
+            await connection.ExecuteAsync(Statement.Of(CountDownSql, new { chat.UserId }));
             return newest[0];
+        }
+
         await connection.ExecuteAsync(Statement.Of(InsertSql, chat));
-        await connection.ExecuteAsync(Statement.Of(CountUpSql, new { chat.UserId }));
         return chat;
     });
 
     private const string FindOwnerSql = "select user_id from chats where id = @ChatId";
 
-    public async Task<string?> FindOwnerAsync(string chatId, CancellationToken cancellationToken)
-    {
-        using var reader = await database.RentReaderAsync(cancellationToken);
-        return await reader.Connection.QuerySingleOrDefaultAsync<string?>(Statement.Of(FindOwnerSql, new { ChatId = chatId }, cancellationToken));
-    }
+    public Task<string?> FindOwnerAsync(string chatId, CancellationToken cancellationToken) => database.ReadAsync(
+        connection => connection.QuerySingleOrDefaultAsync<string?>(Statement.Of(FindOwnerSql, new { ChatId = chatId }, cancellationToken)),
+        cancellationToken);
 
     private const string ListFirstSql = """
         select id, user_id, title, model, system_prompt, metadata, message_count, created_at, updated_at
@@ -90,16 +92,19 @@ public sealed class ChatRepository(SqliteDatabase database) : IChatRepository
 
     private const string TotalSql = "select chat_count from users where id = @UserId";
 
-    public async Task<ChatPage> ListAsync(string userId, int limit, ChatCursor? after, CancellationToken cancellationToken)
+    public Task<ChatPage> ListAsync(string userId, int limit, ChatCursor? after, CancellationToken cancellationToken) =>
+        database.ReadAsync(connection => ListAsync(connection, userId, limit, after, cancellationToken), cancellationToken);
+
+    private static async Task<ChatPage> ListAsync(
+        DbConnection connection, string userId, int limit, ChatCursor? after, CancellationToken cancellationToken)
     {
         // One more than asked for tells whether there is another page.
         var command = after is { } cursor
             ? Statement.Of(ListAfterSql, new { UserId = userId, cursor.UpdatedAt, cursor.Id, Limit = limit + 1 }, cancellationToken)
             : Statement.Of(ListFirstSql, new { UserId = userId, Limit = limit + 1 }, cancellationToken);
 
-        using var lease = await database.RentReaderAsync(cancellationToken);
-        var chats = await ReadAsync(lease.Connection, command);
-        var total = await lease.Connection.ExecuteScalarAsync<int>(
+        var chats = await ReadAsync(connection, command);
+        var total = await connection.ExecuteScalarAsync<int>(
             Statement.Of(TotalSql, new { UserId = userId }, cancellationToken));
 
         var hasMore = chats.Count > limit;

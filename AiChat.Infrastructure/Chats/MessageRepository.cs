@@ -4,12 +4,11 @@ using AiChat.Core.Chats;
 using AiChat.Core.Idempotency;
 using AiChat.Infrastructure.Idempotency;
 using AiChat.Infrastructure.Persistence;
-using AiChat.Infrastructure.Persistence.Sqlite;
 using Dapper;
 
 namespace AiChat.Infrastructure.Chats;
 
-public sealed class MessageRepository(SqliteDatabase database) : IMessageRepository
+public sealed class MessageRepository(IDatabase database) : IMessageRepository
 {
     private const string EnterSql = """
         update chats set message_count = message_count + 1, updated_at = @Now
@@ -67,16 +66,18 @@ public sealed class MessageRepository(SqliteDatabase database) : IMessageReposit
         select m.chat_id, m.sequence from messages m join chats c on c.id = m.chat_id where m.id = @MessageId and c.user_id = @UserId
         """;
 
-    public async Task<Message?> GetAsync(string userId, string messageId, CancellationToken cancellationToken)
+    public Task<Message?> GetAsync(string userId, string messageId, CancellationToken cancellationToken) =>
+        database.ReadAsync(connection => GetAsync(connection, userId, messageId, cancellationToken), cancellationToken);
+
+    private static async Task<Message?> GetAsync(DbConnection connection, string userId, string messageId, CancellationToken cancellationToken)
     {
-        using var reader = await database.RentReaderAsync(cancellationToken);
-        var place = await reader.Connection.QuerySingleOrDefaultAsync<MessagePlaceRow>(
+        var place = await connection.QuerySingleOrDefaultAsync<MessagePlaceRow>(
             Statement.Of(FindSql, new { MessageId = messageId, UserId = userId }, cancellationToken));
         if (place is null)
             return null;
 
         var parameters = new { place.ChatId, UserId = userId, After = place.Sequence - 1, Before = place.Sequence + 1, Limit = 1 };
-        return (await ReadAsync(reader.Connection, Statement.Of(PageForwardsSql, parameters, cancellationToken), place.ChatId)).SingleOrDefault();
+        return (await ReadAsync(connection, Statement.Of(PageForwardsSql, parameters, cancellationToken), place.ChatId)).SingleOrDefault();
     }
 
     private sealed record MessagePlaceRow
@@ -106,8 +107,12 @@ public sealed class MessageRepository(SqliteDatabase database) : IMessageReposit
 
     private const string CountSql = "select message_count from chats where id = @ChatId and user_id = @UserId";
 
-    public async Task<MessagePage?> GetPageAsync(
-        string userId, string chatId, MessageRange range, int limit, CancellationToken cancellationToken)
+    public Task<MessagePage?> GetPageAsync(
+        string userId, string chatId, MessageRange range, int limit, CancellationToken cancellationToken) =>
+        database.ReadAsync(connection => GetPageAsync(connection, userId, chatId, range, limit, cancellationToken), cancellationToken);
+
+    private static async Task<MessagePage?> GetPageAsync(
+        DbConnection connection, string userId, string chatId, MessageRange range, int limit, CancellationToken cancellationToken)
     {
         var isForwards = range.After is not null;
         var parameters = new
@@ -119,10 +124,9 @@ public sealed class MessageRepository(SqliteDatabase database) : IMessageReposit
             Limit = limit + 1,
         };
 
-        using var lease = await database.RentReaderAsync(cancellationToken);
         var messages = await ReadAsync(
-            lease.Connection, Statement.Of(isForwards ? PageForwardsSql : PageBackwardsSql, parameters, cancellationToken), chatId);
-        if (messages.Count == 0 && await CountAsync(lease, userId, chatId, cancellationToken) is null)
+            connection, Statement.Of(isForwards ? PageForwardsSql : PageBackwardsSql, parameters, cancellationToken), chatId);
+        if (messages.Count == 0 && await CountAsync(connection, userId, chatId, cancellationToken) is null)
             return null;
 
         var hasMore = messages.Count > limit;
@@ -148,7 +152,7 @@ public sealed class MessageRepository(SqliteDatabase database) : IMessageReposit
         limit @Limit
         """;
 
-    public async Task<IReadOnlyList<Message>> GetPageOfChatsAsync(
+    public Task<IReadOnlyList<Message>> GetPageOfChatsAsync(
         string userId, ChatCursor first, int after, ChatCursor last, int limit, CancellationToken cancellationToken)
     {
         var parameters = new
@@ -161,8 +165,8 @@ public sealed class MessageRepository(SqliteDatabase database) : IMessageReposit
             LastId = last.Id,
             Limit = limit,
         };
-        using var lease = await database.RentReaderAsync(cancellationToken);
-        return await ReadAsync(lease.Connection, Statement.Of(PageOfChatsSql, parameters, cancellationToken), chatId: null);
+        return database.ReadAsync<IReadOnlyList<Message>>(
+            async connection => await ReadAsync(connection, Statement.Of(PageOfChatsSql, parameters, cancellationToken), chatId: null), cancellationToken);
     }
 
     /// <summary>
@@ -196,10 +200,13 @@ public sealed class MessageRepository(SqliteDatabase database) : IMessageReposit
         return messages;
     }
 
-    private static Task<int?> CountAsync(
-        SqliteDatabase.ReaderLease reader, string userId, string chatId, CancellationToken cancellationToken) =>
-        reader.Connection.ExecuteScalarAsync<int?>(
-            Statement.Of(CountSql, new { ChatId = chatId, UserId = userId }, cancellationToken));
+    private static Task<int?> CountAsync(DbConnection connection, string userId, string chatId, CancellationToken cancellationToken) =>
+        connection.ExecuteScalarAsync<int?>(Statement.Of(CountSql, new { ChatId = chatId, UserId = userId }, cancellationToken));
+
+    /// <summary>Most prompts end within it.</summary>
+    private const int FirstHistoryPage = 64;
+
+    private const int LaterHistoryPages = 256;
 
     /// <summary>With replies that were broken off: they are what the user has seen. And with empty results of tools: a call had them.</summary>
     private const string HistorySql = """
@@ -209,24 +216,41 @@ public sealed class MessageRepository(SqliteDatabase database) : IMessageReposit
           and status in ('completed', 'cancelled', 'incomplete') and (content <> '' or tool_calls is not null or role = 'tool')
           and exists (select 1 from chats where id = @ChatId and user_id = @UserId)
         order by sequence desc
+        limit @Limit
         """;
 
     public async IAsyncEnumerable<HistoryMessage> ReadBackwardsAsync(
         string userId, string chatId, int beforeSequence, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using var lease = await database.RentReaderAsync(cancellationToken);
-        // Not DisposeAsync: Dapper's reader then keeps the command, and its statement is compiled again next time.
-        using var rows = await lease.Connection.ExecuteReaderAsync(
-            Statement.Of(HistorySql, new { ChatId = chatId, UserId = userId, Before = beforeSequence }, cancellationToken));
-        while (await rows.ReadAsync(cancellationToken))
+        for (var (before, limit) = (beforeSequence, FirstHistoryPage); ; limit = LaterHistoryPages)
         {
-            yield return new HistoryMessage
-            {
-                Sequence = rows.GetInt32(0),
-                Role = StoredNames.ToRole(rows.GetString(1)),
-                Content = rows.GetString(2),
-                ToolCalls = rows.GetTextOrNull(3),
-            };
+            var parameters = new { ChatId = chatId, UserId = userId, Before = before, Limit = limit };
+            var page = await database.ReadAsync(
+                connection => ReadHistoryAsync(connection, Statement.Of(HistorySql, parameters, cancellationToken)), cancellationToken);
+            foreach (var message in page)
+                yield return message;
+            if (page.Count < limit)
+                yield break;
+            before = page[^1].Sequence;
         }
+    }
+
+    private static async Task<List<HistoryMessage>> ReadHistoryAsync(DbConnection connection, CommandDefinition command)
+    {
+        var page = new List<HistoryMessage>();
+        // Not DisposeAsync: Dapper's reader then keeps the command, and its statement is compiled again next time.
+        using var row = await connection.ExecuteReaderAsync(command);
+        while (await row.ReadAsync(command.CancellationToken))
+        {
+            page.Add(new HistoryMessage
+            {
+                Sequence = row.GetInt32(0),
+                Role = StoredNames.ToRole(row.GetString(1)),
+                Content = row.GetString(2),
+                ToolCalls = row.GetTextOrNull(3),
+            });
+        }
+
+        return page;
     }
 }

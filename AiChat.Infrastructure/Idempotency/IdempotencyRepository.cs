@@ -1,12 +1,11 @@
 using System.Data.Common;
 using AiChat.Core.Idempotency;
 using AiChat.Infrastructure.Persistence;
-using AiChat.Infrastructure.Persistence.Sqlite;
 using Dapper;
 
 namespace AiChat.Infrastructure.Idempotency;
 
-public sealed class IdempotencyRepository(SqliteDatabase database) : IIdempotencyRepository
+public sealed class IdempotencyRepository(IDatabase database) : IIdempotencyRepository
 {
     /// <summary>Takes a key that is free or expired; changes nothing when it is taken.</summary>
     private const string ClaimSql = """
@@ -36,11 +35,8 @@ public sealed class IdempotencyRepository(SqliteDatabase database) : IIdempotenc
     internal static Task ReleaseAsync(DbConnection connection, IdempotencyKey key) =>
         connection.ExecuteAsync(Statement.Of(ReleaseSql, new { key.UserId, key.Value }));
 
-    public async Task<KeyedRequest?> FindAsync(IdempotencyKey key, CancellationToken cancellationToken)
-    {
-        using var reader = await database.RentReaderAsync(cancellationToken);
-        return await FindAsync(reader.Connection, key, cancellationToken);
-    }
+    public Task<KeyedRequest?> FindAsync(IdempotencyKey key, CancellationToken cancellationToken) =>
+        database.ReadAsync(connection => FindAsync(connection, key, cancellationToken), cancellationToken);
 
     private const string DeleteExpiredSql = """
         delete from idempotency_keys

@@ -4,7 +4,7 @@ using Dapper;
 namespace AiChat.Infrastructure.Persistence;
 
 /// <summary>Instants are stored as Unix milliseconds (<c>bigint</c>), alike on every engine.</summary>
-internal sealed class InstantHandler : SqlMapper.TypeHandler<DateTimeOffset>
+internal sealed class InstantHandler : SqlMapper.ITypeHandler
 {
     /// <summary>Makes Dapper map columns and instants our way. Calling it again changes nothing.</summary>
     public static void Register()
@@ -12,14 +12,15 @@ internal sealed class InstantHandler : SqlMapper.TypeHandler<DateTimeOffset>
         DefaultTypeMap.MatchNamesWithUnderscores = true;
         SqlMapper.RemoveTypeMap(typeof(DateTimeOffset));
         SqlMapper.RemoveTypeMap(typeof(DateTimeOffset?));
-        SqlMapper.AddTypeHandler(new InstantHandler());
+        SqlMapper.AddTypeHandler(typeof(DateTimeOffset), new InstantHandler());
     }
 
-    public override DateTimeOffset Parse(object value) => DateTimeOffset.FromUnixTimeMilliseconds((long)value);
+    public object Parse(Type destinationType, object value) => DateTimeOffset.FromUnixTimeMilliseconds((long)value);
 
-    public override void SetValue(IDbDataParameter parameter, DateTimeOffset value)
+    /// <summary>The type also where there is no value: PostgreSQL would take that for a text.</summary>
+    public void SetValue(IDbDataParameter parameter, object value)
     {
         parameter.DbType = DbType.Int64;
-        parameter.Value = value.ToUnixTimeMilliseconds();
+        parameter.Value = value is DateTimeOffset instant ? instant.ToUnixTimeMilliseconds() : DBNull.Value;
     }
 }

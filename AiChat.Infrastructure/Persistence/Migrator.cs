@@ -1,16 +1,17 @@
 using System.Data.Common;
 using System.Reflection;
-using AiChat.Infrastructure.Persistence.Sqlite;
 using Dapper;
 using Microsoft.Extensions.Logging;
 
 namespace AiChat.Infrastructure.Persistence;
 
 /// <summary>Brings the schema up to date: the embedded <c>.sql</c> files in the order of their numbers, each once, each in a transaction.</summary>
-public sealed partial class Migrator(SqliteDatabase database, TimeProvider time, ILogger<Migrator> logger)
+public sealed partial class Migrator(IDatabase database, TimeProvider time, ILogger<Migrator> logger)
 {
     private const string Prefix = "AiChat.Infrastructure.Persistence.Migrations.";
-    private const string Suffix = ".sqlite.sql";
+
+    /// <summary>What the lock of PostgreSQL that lets one runner at a time is called there: any number of our own.</summary>
+    private const long LockKey = 0x4169_4368_6174;
 
     private const string CreateJournalSql = """
         create table if not exists schema_migrations (
@@ -21,30 +22,43 @@ public sealed partial class Migrator(SqliteDatabase database, TimeProvider time,
 
     private const string AppliedSql = "select name from schema_migrations order by name";
 
+    private const string IsAppliedSql = "select count(*) from schema_migrations where name = @Name";
+
+    private const string LockSql = "select pg_advisory_xact_lock(@LockKey)";
+
     private const string RecordSql = "insert into schema_migrations (name, applied_at) values (@Name, @AppliedAt)";
 
-    /// <summary>All migrations of this binary, in order.</summary>
-    public static IReadOnlyList<string> Known { get; } = [.. Assembly.GetExecutingAssembly().GetManifestResourceNames()
-        .Where(n => n.StartsWith(Prefix, StringComparison.Ordinal) && n.EndsWith(Suffix, StringComparison.Ordinal))
-        .Select(n => n[Prefix.Length..^Suffix.Length])
-        .Order(StringComparer.Ordinal)];
+    private readonly string suffix = $".{database.Dialect.Name}.sql";
+
+    /// <summary>All migrations this binary has for the database's engine, in order.</summary>
+    public IReadOnlyList<string> Known { get; } = GetKnown(database.Dialect);
+
+    /// <summary>All migrations this binary has for an engine, in order.</summary>
+    public static IReadOnlyList<string> GetKnown(ISqlDialect dialect)
+    {
+        var suffix = $".{dialect.Name}.sql";
+        return [.. Assembly.GetExecutingAssembly().GetManifestResourceNames()
+            .Where(n => n.StartsWith(Prefix, StringComparison.Ordinal) && n.EndsWith(suffix, StringComparison.Ordinal))
+            .Select(n => n[Prefix.Length..^suffix.Length])
+            .Order(StringComparer.Ordinal)];
+    }
 
     /// <exception cref="DatabaseStartupException">A newer version of AiChat has changed the database.</exception>
     public async Task MigrateAsync()
     {
-        await database.WriteAsync(connection => connection.ExecuteAsync(CreateJournalSql));
+        await WriteAloneAsync(connection => connection.ExecuteAsync(CreateJournalSql));
         var applied = await GetAppliedAsync(CancellationToken.None);
 
         if (applied.Except(Known).FirstOrDefault() is { } unknown)
         {
             throw new DatabaseStartupException(
-                $"The database '{database.Path}' was changed by a newer AiChat (migration {unknown}), which this version cannot use. Start the newer version, or give this one another file in {DatabaseOptions.UrlVariable}.");
+                $"The database '{database.Location}' was changed by a newer AiChat (migration {unknown}), which this version cannot use. Start the newer version, or give this one another database in {DatabaseOptions.UrlVariable}.");
         }
 
         foreach (var name in Known.Except(applied))
         {
-            await database.WriteAsync(connection => ApplyAsync(connection, name));
-            LogApplied(name);
+            if (await WriteAloneAsync(connection => ApplyAsync(connection, name)) > 0)
+                LogApplied(name);
         }
     }
 
@@ -52,15 +66,24 @@ public sealed partial class Migrator(SqliteDatabase database, TimeProvider time,
     public async Task<bool> IsCurrentAsync(CancellationToken cancellationToken) =>
         (await GetAppliedAsync(cancellationToken)).SequenceEqual(Known, StringComparer.Ordinal);
 
-    private async Task<List<string>> GetAppliedAsync(CancellationToken cancellationToken)
-    {
-        using var reader = await database.RentReaderAsync(cancellationToken);
-        return (await reader.Connection.QueryAsync<string>(new CommandDefinition(AppliedSql, cancellationToken: cancellationToken))).AsList();
-    }
+    private Task<List<string>> GetAppliedAsync(CancellationToken cancellationToken) => database.ReadAsync(
+        async connection => (await connection.QueryAsync<string>(new CommandDefinition(AppliedSql, cancellationToken: cancellationToken))).AsList(),
+        cancellationToken);
 
+    /// <summary>One transaction, while no other process migrates.</summary>
+    private Task<int> WriteAloneAsync(Func<DbConnection, Task<int>> work) => database.WriteAsync(async connection =>
+    {
+        if (database.Dialect.IsShared)
+            await connection.ExecuteAsync(LockSql, new { LockKey });
+        return await work(connection);
+    });
+
+    /// <summary>Zero when another process has applied it since.</summary>
     private async Task<int> ApplyAsync(DbConnection connection, string name)
     {
-        await using var resource = Assembly.GetExecutingAssembly().GetManifestResourceStream(Prefix + name + Suffix)!;
+        if (await connection.ExecuteScalarAsync<long>(IsAppliedSql, new { Name = name }) > 0)
+            return 0;
+        await using var resource = Assembly.GetExecutingAssembly().GetManifestResourceStream(Prefix + name + suffix)!;
         using var text = new StreamReader(resource);
         await connection.ExecuteAsync(await text.ReadToEndAsync());
         return await connection.ExecuteAsync(RecordSql, new { Name = name, AppliedAt = time.GetUtcNow() });

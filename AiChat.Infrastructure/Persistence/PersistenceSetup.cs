@@ -1,11 +1,14 @@
 using AiChat.Core.Budgets;
 using AiChat.Core.Chats;
 using AiChat.Core.Idempotency;
+using AiChat.Core.Nodes;
 using AiChat.Core.Runs;
 using AiChat.Core.Usage;
 using AiChat.Infrastructure.Budgets;
 using AiChat.Infrastructure.Chats;
 using AiChat.Infrastructure.Idempotency;
+using AiChat.Infrastructure.Nodes;
+using AiChat.Infrastructure.Persistence.Postgres;
 using AiChat.Infrastructure.Persistence.Sqlite;
 using AiChat.Infrastructure.Runs;
 using AiChat.Infrastructure.Usage;
@@ -23,7 +26,14 @@ public static class PersistenceSetup
         services.AddOptions<DatabaseOptions>().Configure<IConfiguration>((o, c) => o.Bind(c)).ValidateOnStart();
         services.AddSingleton<IValidateOptions<DatabaseOptions>, DatabaseOptionsValidator>();
 
+        services.AddSingleton<PostgresDatabase>();
         services.AddSingleton<SqliteDatabase>();
+        services.AddSingleton<IDatabase>(provider => IsPostgres(provider)
+            ? provider.GetRequiredService<PostgresDatabase>()
+            : provider.GetRequiredService<SqliteDatabase>());
+        services.AddSingleton<PostgresSignals>();
+        services.AddSingleton<INodeSignals>(provider => IsPostgres(provider) ? provider.GetRequiredService<PostgresSignals>() : new NoSignals());
+        services.AddSingleton<INodeRepository, NodeRepository>();
         services.AddSingleton<Migrator>();
         services.AddSingleton<IChatRepository, ChatRepository>();
         services.AddSingleton<IMessageRepository, MessageRepository>();
@@ -33,4 +43,7 @@ public static class PersistenceSetup
         services.AddSingleton<IUsageRepository, UsageRepository>();
         return services;
     }
+
+    private static bool IsPostgres(IServiceProvider provider) =>
+        DatabaseUrl.IsPostgres(provider.GetRequiredService<IOptions<DatabaseOptions>>().Value.Url);
 }

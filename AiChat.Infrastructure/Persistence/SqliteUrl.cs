@@ -8,7 +8,7 @@ namespace AiChat.Infrastructure.Persistence;
 public static class SqliteUrl
 {
     private const string Scheme = "sqlite:///";
-    private const string Cure = "Write sqlite:///./ai_chat.db for a file in the working directory or sqlite:////var/lib/ai_chat.db for an absolute path.";
+    private const string Cure = "Write sqlite:///./ai_chat.db for a file in the working directory or sqlite:////var/lib/ai_chat.db for an absolute path, or postgresql://user:password@host:5432/database.";
 
     /// <summary>The file's absolute path; a relative one starts at the working directory.</summary>
     /// <exception cref="FormatException">The URL is not one of SQLite's.</exception>
@@ -20,16 +20,10 @@ public static class SqliteUrl
     public static bool TryParse(string url, [NotNullWhen(true)] out string? path, [NotNullWhen(false)] out string? problem)
     {
         path = problem = null;
-        if (url.StartsWith("postgres", StringComparison.OrdinalIgnoreCase))
-        {
-            problem = $"names PostgreSQL, which this version does not support yet. {Cure}";
-            return false;
-        }
-
         var file = url.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) ? url[Scheme.Length..] : "";
         if (file.Length == 0 || file.EndsWith('/') || file == ":memory:")
         {
-            problem = $"is not the URL of an SQLite file. {Cure}";
+            problem = $"is not the URL of an SQLite file or of a PostgreSQL database. {Cure}";
             return false;
         }
 

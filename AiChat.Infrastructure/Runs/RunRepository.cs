@@ -4,19 +4,26 @@ using System.Text.Json.Serialization;
 using AiChat.Core.Budgets;
 using AiChat.Core.Idempotency;
 using AiChat.Core.Memory;
+using AiChat.Core.Nodes;
 using AiChat.Core.Runs;
 using AiChat.Infrastructure.Budgets;
 using AiChat.Infrastructure.Chats;
 using AiChat.Infrastructure.Idempotency;
 using AiChat.Infrastructure.Persistence;
-using AiChat.Infrastructure.Persistence.Sqlite;
 using AiChat.Infrastructure.Usage;
 using Dapper;
 
 namespace AiChat.Infrastructure.Runs;
 
-public sealed partial class RunRepository(SqliteDatabase database) : IRunRepository
+public sealed partial class RunRepository(IDatabase database, Node node) : IRunRepository
 {
+    /// <summary>Takes so many sequences and the turn of a chat where nobody has it; nothing elsewhere.</summary>
+    private const string EnterFreeChatSql = """
+        update chats set message_count = message_count + @NewMessages, active_run_id = @RunId, updated_at = @Now
+        where id = @ChatId and user_id = @UserId and active_run_id is null
+        returning message_count, active_run_id
+        """;
+
     /// <summary>Takes so many sequences and, when nobody has it, the chat's turn; nothing when too many wait for it.</summary>
     private const string EnterChatSql = """
         update chats set
@@ -28,6 +35,9 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
           or (select count(*) from runs where chat_id = @ChatId and completed_at is null) <= @MostUnfinished)
         returning message_count, active_run_id
         """;
+
+    /// <summary>What is looked up in the chat from here on stays true until the transaction ends.</summary>
+    private readonly string lockChatSql = database.Dialect.LockChat;
 
     private const string GetActiveRunSql = "select active_run_id from chats where id = @ChatId and user_id = @UserId";
 
@@ -45,9 +55,9 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
 
     private const string InsertRunSql = """
         insert into runs (id, chat_id, user_id, user_message_id, assistant_message_id, user_sequence, assistant_sequence, alias, temperature,
-          max_tokens, web_search, status, created_at, started_at)
+          max_tokens, web_search, status, node_id, created_at, started_at)
         values (@Id, @ChatId, @UserId, @UserMessageId, @AssistantMessageId, @UserSequence, @AssistantSequence, @Alias, @Temperature,
-          @MaxTokens, @WebSearch, @Status, @CreatedAt, @StartedAt)
+          @MaxTokens, @WebSearch, @Status, @NodeId, @CreatedAt, @StartedAt)
         """;
 
     private const string FindRunSql = "select id from runs where chat_id = @ChatId and user_sequence = @UserSequence and user_id = @UserId";
@@ -62,8 +72,12 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
         if (run.Key is not null && await IdempotencyRepository.ClaimAsync(connection, run.Key, run.Id, run.CreatedAt) is { } earlier)
             return new RunAdmission.KeyTaken(earlier);
 
-        if (run.UserSequence is not null && await RefuseAnswerAsync(connection, run) is { } refusal)
-            return refusal;
+        if (run.UserSequence is not null)
+        {
+            await LockChatAsync(connection, run.ChatId);
+            if (await RefuseAnswerAsync(connection, run) is { } refusal)
+                return refusal;
+        }
 
         var budget = await BudgetRepository.DecideAsync(connection, run.Claims);
         if (budget.Exceeded is not null)
@@ -106,6 +120,7 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
             run.MaxTokens,
             run.WebSearch,
             Status = StoredNames.ToName(accepted.BusyWith is null ? RunStatus.InProgress : RunStatus.Queued),
+            NodeId = node.Id,
             run.CreatedAt,
             StartedAt = accepted.BusyWith is null ? run.CreatedAt : default(DateTimeOffset?),
         }));
@@ -118,6 +133,7 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
         select r.id, r.attempt, m.content
         from runs r join messages m on m.chat_id = r.chat_id and m.sequence = r.assistant_sequence
         where r.id = @RunId and r.user_id = @UserId and r.status in ('failed', 'cancelled', 'incomplete') and r.attempt = @Attempt - 1
+        on conflict (run_id, attempt) do nothing
         """;
 
     private const string RestartRunSql = """
@@ -125,9 +141,9 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
           status = @Status, attempt = @Attempt, first_sequence = @FirstSequence, last_sequence = null, provider = null, model = null,
           input_tokens = null, output_tokens = null, usage_estimated = null, finish_reason = null, error_code = null, error_message = null,
           receipt = null, cost = null, started_at = @StartedAt, first_token_at = null, completed_at = null,
-          web_search = coalesce(@WebSearch, web_search)
+          web_search = coalesce(@WebSearch, web_search), node_id = @NodeId, lease_number = lease_number + 1, cancel_requested_at = null
         where id = @RunId
-        returning user_sequence, assistant_sequence
+        returning user_sequence, assistant_sequence, lease_number
         """;
 
     private const string RestartMessageSql = """
@@ -167,36 +183,36 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
             retry.Attempt,
             retry.FirstSequence,
             retry.WebSearch,
+            NodeId = node.Id,
             StartedAt = isQueued ? default(DateTimeOffset?) : retry.Now,
         }));
         await connection.ExecuteAsync(Statement.Of(RestartMessageSql, new { retry.ChatId, place.AssistantSequence, retry.Now }));
         await connection.ExecuteAsync(Statement.Of(DeleteEventsSql, new { retry.RunId }));
         await BudgetRepository.ReserveAsync(connection, retry.Claims, retry.RunId, retry.Attempt);
-        return ToAccepted(entered, retry.RunId, place.ToPlace()) with { Budgets = budget.States };
+        return ToAccepted(entered, retry.RunId, place.ToPlace()) with { LeaseNumber = place.LeaseNumber, Budgets = budget.States };
     });
 
     private const string ForgetReplySql = "delete from run_replies where run_id = @RunId and attempt = @Attempt";
 
     /// <summary>
-    /// Only while the attempt goes on: its end, the end of its chat, or the next attempt may have been stored since the text was taken.
+    /// Only while the attempt goes on, and here: its end, the end of its chat, or the next attempt may have been stored since the text was
+    /// taken, or another process may have it. What is stored already is so because the answer to an earlier try was lost.
     /// </summary>
-    private const string AppendSql = """
+    private readonly string appendSql = $"""
         insert into run_events (run_id, sequence, event, text_offset, text, attempt)
         select id, @Sequence, @Event, @Offset, @Text, @Attempt
         from runs
-        where id = @RunId and completed_at is null and first_sequence < @Sequence
+        where id = @RunId and completed_at is null and first_sequence < @Sequence and lease_number = @LeaseNumber
+        {database.Dialect.ForShare}
+        on conflict (run_id, sequence) do nothing
         """;
 
     public Task AppendAsync(IReadOnlyList<RunProgress> progress, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
     {
-        foreach (var run in progress)
-        {
-            foreach (var text in run.Texts)
-                await connection.ExecuteAsync(Statement.Of(AppendSql, RunEventRow.Of(text)));
-            foreach (var attempt in run.Attempts)
-                await Ledger.StoreAsync(connection, attempt.ToEntry(run.Run.Id, run.Run.ChatId, run.Run.UserId, run.Run.Alias));
-        }
-
+        await database.Dialect.ExecuteManyAsync(
+            connection, appendSql, [.. progress.SelectMany(run => run.Texts.Select(text => RunEventRow.Of(text, run.LeaseNumber)))]);
+        await Ledger.StoreAsync(database.Dialect, connection, [.. progress.SelectMany(run => run.Attempts.Select(
+            attempt => attempt.ToEntry(run.Run.Id, run.Run.ChatId, run.Run.UserId, run.Run.Alias, run.LeaseNumber)))]);
         return progress.Count;
     });
 
@@ -217,13 +233,15 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
           first_token_at = @FirstTokenAt,
           last_sequence = @LastSequence,
           completed_at = @CompletedAt
-        where id = @RunId and completed_at is null
+        where id = @RunId and completed_at is null and lease_number = @LeaseNumber
         returning exists (select 1 from budget_reservations r where r.run_id = runs.id)
         """;
 
-    private const string ExistsSql = "select count(*) from runs where id = @RunId";
+    private const string GetLeaseSql = "select lease_number from runs where id = @RunId";
 
-    private const string FinishMessageSql = """
+    /// <summary>Also locks the chat, because its turn is handed on next.</summary>
+    private readonly string finishMessageSql = $"""
+        {database.Dialect.LockChat}
         update messages set content = @Reply, status = @Status, model = @Model, sources = @Sources, updated_at = @CompletedAt
         where chat_id = @ChatId and sequence = @AssistantSequence
         """;
@@ -231,7 +249,7 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
     /// <summary>The text is in the message now.</summary>
     private const string DeleteTextSql = "delete from run_events where run_id = @RunId and event = 'message.delta'";
 
-    /// <summary>Hands the chat's turn to the waiting run with the earliest message.</summary>
+    /// <summary>Hands the chat's turn to the waiting run with the earliest message. The chat must be locked, so that none is overlooked.</summary>
     private const string LeaveChatSql = """
         update chats set
           updated_at = @CompletedAt,
@@ -247,21 +265,21 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
     private const string BeginNextSql = """
         update runs set status = 'in_progress', started_at = @CompletedAt
         where id = @NextRunId
-        returning id, attempt, user_sequence, assistant_sequence
+        returning id, attempt
         """;
 
     public Task<FinishedRun> FinishAsync(RunResult result, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
     {
         // First, and whatever becomes of the rest: it was paid for, even when its chat is gone.
-        foreach (var attempt in result.Attempts)
-            await Ledger.StoreAsync(connection, attempt.ToEntry(result.RunId, result.ChatId, result.UserId, result.Alias));
+        await Ledger.StoreAsync(database.Dialect, connection, [.. result.Attempts.Select(
+            attempt => attempt.ToEntry(result.RunId, result.ChatId, result.UserId, result.Alias, result.LeaseNumber))]);
         var hasReservations = await connection.ExecuteScalarAsync<bool?>(Statement.Of(FinishRunSql, ToFinishParameters(result)));
-        if (hasReservations != false)
-            await BudgetRepository.SettleAsync(connection, result.RunId);
         if (hasReservations is null)
-            return new FinishedRun(IsChatThere: await connection.ExecuteScalarAsync<int>(Statement.Of(ExistsSql, new { result.RunId })) > 0, Next: null);
+            return await FindWhyNotAsync(connection, result);
+        if (hasReservations is true)
+            await BudgetRepository.SettleAsync(connection, result.RunId);
 
-        await connection.ExecuteAsync(Statement.Of(FinishMessageSql, new
+        await connection.ExecuteAsync(Statement.Of(finishMessageSql, new
         {
             result.ChatId,
             result.AssistantSequence,
@@ -274,15 +292,31 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
         if (result.HasFlushed)
             await connection.ExecuteAsync(Statement.Of(DeleteTextSql, new { result.RunId }));
         foreach (var mark in result.Marks)
-            await connection.ExecuteAsync(Statement.Of(InsertMarkSql, RunEventRow.Of(result.RunId, mark)));
-        var nextRunId = await connection.QuerySingleOrDefaultAsync<string?>(Statement.Of(LeaveChatSql, new { result.ChatId, result.RunId, result.CompletedAt }));
-        return new FinishedRun(IsChatThere: true, nextRunId is null ? null : await BeginNextAsync(connection, nextRunId, result.CompletedAt));
+            await connection.ExecuteAsync(Statement.Of(InsertMarkSql, RunEventRow.Of(result.RunId, mark, result.LeaseNumber)));
+        return new FinishedRun(FinishOutcome.Stored, await LeaveChatAsync(connection, result.ChatId, result.RunId, result.CompletedAt));
     });
+
+    private static async Task<FinishedRun> FindWhyNotAsync(DbConnection connection, RunResult result)
+    {
+        var lease = await connection.QuerySingleOrDefaultAsync<int?>(Statement.Of(GetLeaseSql, new { result.RunId }));
+        if (lease is null)
+            await BudgetRepository.SettleAsync(connection, result.RunId);
+        return new FinishedRun(
+            lease is null ? FinishOutcome.ChatDeleted : lease == result.LeaseNumber ? FinishOutcome.Stored : FinishOutcome.TakenOver, Next: null);
+    }
+
+    private static async Task<NextRun?> LeaveChatAsync(DbConnection connection, string chatId, string runId, DateTimeOffset now)
+    {
+        var nextRunId = await connection.QuerySingleOrDefaultAsync<string?>(
+            Statement.Of(LeaveChatSql, new { ChatId = chatId, RunId = runId, CompletedAt = now }));
+        return nextRunId is null ? null : await BeginNextAsync(connection, nextRunId, now);
+    }
 
     private const string GetSql = """
         select r.id, r.chat_id, r.user_message_id, r.assistant_message_id, r.user_sequence, r.assistant_sequence, r.alias, r.temperature,
           r.max_tokens, r.web_search, r.status, r.attempt, r.provider, r.model, r.input_tokens, r.output_tokens, r.usage_estimated, r.cost, r.finish_reason, r.error_code, r.error_message,
-          m.content as reply, m.sources, r.first_sequence, r.last_sequence, r.created_at, r.started_at, r.first_token_at, r.completed_at
+          m.content as reply, m.sources, r.first_sequence, r.last_sequence, r.lease_number, r.created_at, r.started_at, r.first_token_at,
+          r.completed_at
         from runs r join messages m on m.chat_id = r.chat_id and m.sequence = r.assistant_sequence
         where r.id = @RunId and r.user_id = @UserId
         """;
@@ -299,19 +333,23 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
         select sequence, event, text_offset, text, attempt from run_events where run_id = @RunId and event <> 'message.delta' order by sequence
         """;
 
-    public async Task<StoredRun?> GetAsync(string userId, string runId, CancellationToken cancellationToken)
+    public Task<StoredRun?> GetAsync(string userId, string runId, CancellationToken cancellationToken) =>
+        database.ReadAsync(connection => GetAsync(connection, userId, runId, cancellationToken), cancellationToken);
+
+    private static async Task<StoredRun?> GetAsync(DbConnection connection, string userId, string runId, CancellationToken cancellationToken)
     {
-        using var reader = await database.RentReaderAsync(cancellationToken);
-        var row = await reader.Connection.QuerySingleOrDefaultAsync<RunRow>(
+        var row = await connection.QuerySingleOrDefaultAsync<RunRow>(
             Statement.Of(GetSql, new { RunId = runId, UserId = userId }, cancellationToken));
         if (row is null)
             return null;
 
         var run = row.ToRun();
-        // Most runs have one attempt and no sources, and so no marks.
-        if (run.Attempt > 1 || run.WebSearch)
-            run = run with { Marks = await GetMarksAsync(reader.Connection, runId, cancellationToken) };
-        var attempts = await reader.Connection.QueryAsync<AttemptRow>(Statement.Of(AttemptsSql, new { RunId = runId }, cancellationToken));
+        // While it goes on, its text is among its events. Most runs have one attempt and no sources, and so no marks.
+        if (run.Status == RunStatus.InProgress)
+            run = run with { Reply = await ReadFlushedTextAsync(connection, runId, cancellationToken) };
+        if (run.Attempt > 1 || run.WebSearch || run.Status == RunStatus.InProgress)
+            run = run with { Marks = await GetMarksAsync(connection, runId, cancellationToken) };
+        var attempts = await connection.QueryAsync<AttemptRow>(Statement.Of(AttemptsSql, new { RunId = runId }, cancellationToken));
         return run with { Attempts = [.. attempts.Select(a => a.ToAttempt(run))] };
     }
 
@@ -323,13 +361,13 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
         where r.id = @RunId and r.user_id = @UserId
         """;
 
-    public async Task<RunQuestion?> GetQuestionAsync(string userId, string runId, CancellationToken cancellationToken)
-    {
-        using var reader = await database.RentReaderAsync(cancellationToken);
-        var row = await reader.Connection.QuerySingleOrDefaultAsync<QuestionRow>(
-            Statement.Of(QuestionSql, new { RunId = runId, UserId = userId }, cancellationToken));
-        return row?.ToQuestion();
-    }
+    public Task<RunQuestion?> GetQuestionAsync(string userId, string runId, CancellationToken cancellationToken) =>
+        database.ReadAsync(async connection =>
+        {
+            var row = await connection.QuerySingleOrDefaultAsync<QuestionRow>(
+                Statement.Of(QuestionSql, new { RunId = runId, UserId = userId }, cancellationToken));
+            return row?.ToQuestion();
+        }, cancellationToken);
 
     /// <summary>The answer is the first text behind it that a client has stored for the assistant.</summary>
     private const string LastQuestionSql = """
@@ -345,12 +383,10 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
         limit 1
         """;
 
-    public async Task<LastQuestion?> GetLastQuestionAsync(string userId, string chatId, CancellationToken cancellationToken)
-    {
-        using var reader = await database.RentReaderAsync(cancellationToken);
-        return await reader.Connection.QuerySingleOrDefaultAsync<LastQuestion>(
-            Statement.Of(LastQuestionSql, new { ChatId = chatId, UserId = userId }, cancellationToken));
-    }
+    public Task<LastQuestion?> GetLastQuestionAsync(string userId, string chatId, CancellationToken cancellationToken) => database.ReadAsync(
+        connection => connection.QuerySingleOrDefaultAsync<LastQuestion?>(
+            Statement.Of(LastQuestionSql, new { ChatId = chatId, UserId = userId }, cancellationToken)),
+        cancellationToken);
 
     /// <summary>Only marks are left of a run that has ended. The ids of runs grow with time: younger runs are not even looked at.</summary>
     private const string DeleteLogsSql = """
@@ -366,8 +402,17 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
         database.WriteAsync(connection => connection.ExecuteAsync(Statement.Of(
             DeleteLogsSql, new { EndedBefore = endedBefore, BegunBefore = Guid.CreateVersion7(endedBefore).ToString(), Limit = limit })));
 
-    private static Task<EnteredChat?> EnterChatAsync(DbConnection connection, ChatEntry entry) =>
-        connection.QuerySingleOrDefaultAsync<EnteredChat?>(Statement.Of(EnterChatSql, entry));
+    /// <summary>Most chats are free, which their row alone tells. How many wait for another one is known when nobody else can join them.</summary>
+    private async Task<EnteredChat?> EnterChatAsync(DbConnection connection, ChatEntry entry)
+    {
+        if (await connection.QuerySingleOrDefaultAsync<EnteredChat?>(Statement.Of(EnterFreeChatSql, entry)) is { } entered)
+            return entered;
+        await LockChatAsync(connection, entry.ChatId);
+        return await connection.QuerySingleOrDefaultAsync<EnteredChat?>(Statement.Of(EnterChatSql, entry));
+    }
+
+    private Task LockChatAsync(DbConnection connection, string chatId) =>
+        lockChatSql.Length == 0 ? Task.CompletedTask : connection.ExecuteAsync(Statement.Of(lockChatSql, new { ChatId = chatId }));
 
     /// <summary>Takes back what the transaction has done so far, and says why.</summary>
     private static async Task<RunAdmission> RefuseAsync(DbConnection connection, ChatEntry entry, IdempotencyKey? key)
@@ -408,7 +453,7 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
     private static async Task<NextRun> BeginNextAsync(DbConnection connection, string nextRunId, DateTimeOffset completedAt)
     {
         var next = await connection.QuerySingleAsync<NextRunRow>(Statement.Of(BeginNextSql, new { NextRunId = nextRunId, CompletedAt = completedAt }));
-        return new NextRun(next.Id, next.Attempt, new RunPlace(next.UserSequence, next.AssistantSequence));
+        return new NextRun(next.Id, next.Attempt);
     }
 
     private static object ToFinishParameters(RunResult result) => new
@@ -428,6 +473,7 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
         Receipt = result.Receipt is null ? null : JsonSerializer.Serialize(result.Receipt, ReceiptJson.Default.Receipt),
         result.FirstTokenAt,
         result.LastSequence,
+        result.LeaseNumber,
         result.CompletedAt,
     };
 
@@ -444,14 +490,13 @@ public sealed partial class RunRepository(SqliteDatabase database) : IRunReposit
     {
         public required string Id { get; init; }
         public required int Attempt { get; init; }
-        public required int UserSequence { get; init; }
-        public required int AssistantSequence { get; init; }
     }
 
     private sealed record RunPlaceRow
     {
         public required int UserSequence { get; init; }
         public required int AssistantSequence { get; init; }
+        public required int LeaseNumber { get; init; }
 
         public RunPlace ToPlace() => new(UserSequence, AssistantSequence);
     }

@@ -33,6 +33,7 @@ internal sealed record RunRow
     public string? Sources { get; init; }
     public required long FirstSequence { get; init; }
     public long? LastSequence { get; init; }
+    public required int LeaseNumber { get; init; }
     public required DateTimeOffset CreatedAt { get; init; }
     public DateTimeOffset? StartedAt { get; init; }
     public DateTimeOffset? FirstTokenAt { get; init; }
@@ -62,6 +63,7 @@ internal sealed record RunRow
         FirstSequence = FirstSequence,
         // Runs of the first version have none; their logs are the reply between two marks.
         LastSequence = LastSequence ?? (CompletedAt is null ? null : FirstSequence + Reply.Length + 1),
+        LeaseNumber = LeaseNumber,
         CreatedAt = CreatedAt,
         StartedAt = StartedAt,
         FirstTokenAt = FirstTokenAt,
@@ -132,19 +134,20 @@ internal sealed record MarkRow
 }
 
 /// <summary>A row of <c>run_events</c> on its way into the database.</summary>
-internal sealed record RunEventRow(string RunId, long Sequence, string Event, int Offset, string Text, int? Attempt)
+internal sealed record RunEventRow(string RunId, long Sequence, string Event, int Offset, string Text, int? Attempt, int LeaseNumber)
 {
     public const string Delta = "message.delta";
     public const string Continued = "run.continued";
     public const string Source = "source";
 
-    public static RunEventRow Of(RunText text) =>
-        text.Mark is null ? new RunEventRow(text.RunId, text.Sequence, Delta, text.Offset, text.Text, Attempt: null) : Of(text.RunId, text.Mark);
+    public static RunEventRow Of(RunText text, int leaseNumber) => text.Mark is null
+        ? new RunEventRow(text.RunId, text.Sequence, Delta, text.Offset, text.Text, Attempt: null, leaseNumber)
+        : Of(text.RunId, text.Mark, leaseNumber);
 
-    public static RunEventRow Of(string runId, RunMark mark) => mark switch
+    public static RunEventRow Of(string runId, RunMark mark, int leaseNumber) => mark switch
     {
-        RunContinued seam => new RunEventRow(runId, seam.Sequence, Continued, seam.Offset, "", seam.Attempt),
-        SourceFound found => new RunEventRow(runId, found.Sequence, Source, found.Offset, StoredSources.ToItem(found.Source), Attempt: null),
+        RunContinued seam => new RunEventRow(runId, seam.Sequence, Continued, seam.Offset, "", seam.Attempt, leaseNumber),
+        SourceFound found => new RunEventRow(runId, found.Sequence, Source, found.Offset, StoredSources.ToItem(found.Source), Attempt: null, leaseNumber),
         _ => throw new ArgumentOutOfRangeException(nameof(mark), mark, "Unknown mark."),
     };
 }

@@ -10,14 +10,18 @@ namespace AiChat.Infrastructure.Usage;
 /// <summary>Writes attempts into the ledger, inside a transaction of whoever made them.</summary>
 internal static class Ledger
 {
-    /// <summary>An attempt that has ended there is not changed any more.</summary>
+    /// <summary>
+    /// An attempt that has ended there is not changed any more; nor is one of a run that another process has taken. A run that is gone with
+    /// its chat was paid for all the same.
+    /// </summary>
     private const string StoreSql = """
         insert into attempts (run_id, attempt, purpose, chat_id, user_id, alias, provider, model, outcome, error_code, error_message,
           input_tokens, output_tokens, cached_tokens, reasoning_tokens, usage_estimated, input_price, output_price, cost, started_at, first_token_at,
           completed_at)
-        values (@RunId, @Number, @Purpose, @ChatId, @UserId, @Alias, @Provider, @Model, @Outcome, @ErrorCode, @ErrorMessage,
+        select @RunId, @Number, @Purpose, @ChatId, @UserId, @Alias, @Provider, @Model, @Outcome, @ErrorCode, @ErrorMessage,
           @InputTokens, @OutputTokens, @CachedTokens, @ReasoningTokens, @IsUsageEstimated, @InputPrice, @OutputPrice, @Cost, @StartedAt, @FirstTokenAt,
-          @CompletedAt)
+          @CompletedAt
+        where not exists (select 1 from runs where id = @RunId and lease_number <> @LeaseNumber)
         on conflict (run_id, attempt) do update set
           outcome = excluded.outcome, error_code = excluded.error_code, error_message = excluded.error_message,
           input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens, cached_tokens = excluded.cached_tokens,
@@ -26,40 +30,48 @@ internal static class Ledger
         where attempts.outcome = 'in_progress'
         """;
 
-    public static Task<int> StoreAsync(DbConnection connection, LedgerEntry entry)
+    /// <summary>Stores one entry; zero when it is there already, or not this process's to write.</summary>
+    public static Task<int> StoreAsync(DbConnection connection, LedgerEntry entry) => connection.ExecuteAsync(Statement.Of(StoreSql, ToRow(entry)));
+
+    public static Task StoreAsync(ISqlDialect dialect, DbConnection connection, IReadOnlyList<LedgerEntry> entries) =>
+        dialect.ExecuteManyAsync(connection, StoreSql, [.. entries.Select(ToRow)]);
+
+    private static LedgerRow ToRow(LedgerEntry entry)
     {
         var attempt = entry.Attempt;
         var error = RunError.Of(attempt);
-        return connection.ExecuteAsync(Statement.Of(StoreSql, new
+        return new LedgerRow
         {
-            entry.RunId,
-            attempt.Number,
+            RunId = entry.RunId,
+            LeaseNumber = entry.LeaseNumber,
+            Number = attempt.Number,
             Purpose = StoredNames.ToName(entry.Purpose),
-            entry.ChatId,
-            entry.UserId,
-            entry.Alias,
-            attempt.Provider,
-            attempt.Model,
+            ChatId = entry.ChatId,
+            UserId = entry.UserId,
+            Alias = entry.Alias,
+            Provider = attempt.Provider,
+            Model = attempt.Model,
             Outcome = StoredNames.ToName(attempt.Outcome),
             ErrorCode = error?.Code,
             ErrorMessage = error?.Message,
-            attempt.Usage?.InputTokens,
-            attempt.Usage?.OutputTokens,
-            attempt.Usage?.CachedTokens,
-            attempt.Usage?.ReasoningTokens,
+            InputTokens = attempt.Usage?.InputTokens,
+            OutputTokens = attempt.Usage?.OutputTokens,
+            CachedTokens = attempt.Usage?.CachedTokens,
+            ReasoningTokens = attempt.Usage?.ReasoningTokens,
             IsUsageEstimated = attempt.Usage?.IsEstimated,
             InputPrice = Money.ToStored(attempt.Price?.Input / ModelPrice.Tokens),
             OutputPrice = Money.ToStored(attempt.Price?.Output / ModelPrice.Tokens),
             Cost = Money.ToStored(attempt.Cost),
-            attempt.StartedAt,
-            attempt.FirstTokenAt,
-            attempt.CompletedAt,
-        }));
+            StartedAt = attempt.StartedAt,
+            FirstTokenAt = attempt.FirstTokenAt,
+            CompletedAt = attempt.CompletedAt,
+        };
     }
 
     /// <summary>The ledger's entry for an attempt of a run.</summary>
-    public static LedgerEntry ToEntry(this Attempt attempt, string runId, string chatId, string userId, string alias) => new()
+    public static LedgerEntry ToEntry(this Attempt attempt, string runId, string chatId, string userId, string alias, int leaseNumber) => new()
     {
+        LeaseNumber = leaseNumber,
         RunId = runId,
         Purpose = AttemptPurpose.Reply,
         ChatId = chatId,
@@ -67,4 +79,31 @@ internal static class Ledger
         Alias = alias,
         Attempt = attempt,
     };
+
+    private sealed record LedgerRow
+    {
+        public required string RunId { get; init; }
+        public required int LeaseNumber { get; init; }
+        public required int Number { get; init; }
+        public required string Purpose { get; init; }
+        public required string ChatId { get; init; }
+        public required string UserId { get; init; }
+        public required string Alias { get; init; }
+        public required string Provider { get; init; }
+        public required string Model { get; init; }
+        public required string Outcome { get; init; }
+        public string? ErrorCode { get; init; }
+        public string? ErrorMessage { get; init; }
+        public int? InputTokens { get; init; }
+        public int? OutputTokens { get; init; }
+        public int? CachedTokens { get; init; }
+        public int? ReasoningTokens { get; init; }
+        public bool? IsUsageEstimated { get; init; }
+        public long? InputPrice { get; init; }
+        public long? OutputPrice { get; init; }
+        public long? Cost { get; init; }
+        public required DateTimeOffset StartedAt { get; init; }
+        public DateTimeOffset? FirstTokenAt { get; init; }
+        public DateTimeOffset? CompletedAt { get; init; }
+    }
 }

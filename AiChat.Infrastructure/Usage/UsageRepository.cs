@@ -4,12 +4,11 @@ using AiChat.Core.Models;
 using AiChat.Core.Usage;
 using AiChat.Infrastructure.Budgets;
 using AiChat.Infrastructure.Persistence;
-using AiChat.Infrastructure.Persistence.Sqlite;
 using Dapper;
 
 namespace AiChat.Infrastructure.Usage;
 
-public sealed class UsageRepository(SqliteDatabase database, BudgetPolicy budgets) : IUsageRepository
+public sealed class UsageRepository(IDatabase database, BudgetPolicy budgets) : IUsageRepository
 {
     public Task AddAsync(LedgerEntry entry, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
     {
@@ -49,8 +48,10 @@ public sealed class UsageRepository(SqliteDatabase database, BudgetPolicy budget
 
     private const string ByChat = "and chat_id > @AfterChat group by chat_id order by chat_id limit @Limit";
 
-    // The plus keeps SQLite from reading the whole ledger in the order of the users, instead of the asked time alone.
-    private const string ByUser = "and +user_id > @AfterUser group by +user_id order by +user_id limit @Limit";
+    // Not the column itself, which would let the whole ledger be read in the order of the users, instead of the asked time alone.
+    private const string User = "user_id || ''";
+
+    private const string ByUser = $"and {User} > @AfterUser group by {User} order by {User} limit @Limit";
 
     private const string SumSql = $"select {Sums} {OfAll}";
     private const string SumOfUserSql = $"select {Sums} {OfUser}";
@@ -60,23 +61,22 @@ public sealed class UsageRepository(SqliteDatabase database, BudgetPolicy budget
     private const string ModelsOfUserSql = $"select provider, model, {Sums} {OfUser} {ByModel}";
     private const string ChatsSql = $"select chat_id, {Sums} {OfAll} {ByChat}";
     private const string ChatsOfUserSql = $"select chat_id, {Sums} {OfUser} {ByChat}";
-    private const string UsersSql = $"select user_id, {Sums} {OfAll} {ByUser}";
-    private const string UsersOfUserSql = $"select user_id, {Sums} {OfUser} {ByUser}";
+    private const string UsersSql = $"select {User} as user_id, {Sums} {OfAll} {ByUser}";
+    private const string UsersOfUserSql = $"select {User} as user_id, {Sums} {OfUser} {ByUser}";
 
-    public async Task<UsageReport> GetAsync(UsageQuery query, CancellationToken cancellationToken)
+    public Task<UsageReport> GetAsync(UsageQuery query, CancellationToken cancellationToken) => database.ReadAsync(async connection =>
     {
-        using var reader = await database.RentReaderAsync(cancellationToken);
         // The total and the groups of one moment.
-        await reader.Connection.ExecuteAsync(Statement.Of("begin", cancellationToken: CancellationToken.None));
+        await connection.ExecuteAsync(Statement.Of(database.Dialect.BeginSnapshot, cancellationToken: CancellationToken.None));
         try
         {
-            return await GetAsync(reader.Connection, query, cancellationToken);
+            return await GetAsync(connection, query, cancellationToken);
         }
         finally
         {
-            await reader.Connection.ExecuteAsync(Statement.Of("commit", cancellationToken: CancellationToken.None));
+            await connection.ExecuteAsync(Statement.Of("commit", cancellationToken: CancellationToken.None));
         }
-    }
+    }, cancellationToken);
 
     private static async Task<UsageReport> GetAsync(DbConnection connection, UsageQuery query, CancellationToken cancellationToken)
     {

@@ -10,7 +10,7 @@ namespace AiChat.Infrastructure.Persistence.Sqlite;
 /// One SQLite file in WAL mode: one connection that writes, several that only read. As nobody else writes or checkpoints, "database is
 /// locked" cannot happen, nor the corruption that two checkpointing connections could cause before SQLite 3.51.3.
 /// </summary>
-public sealed partial class SqliteDatabase : IDisposable
+public sealed partial class SqliteDatabase : IDatabase, IDisposable
 {
     /// <summary>The log is copied into the file when it has this many pages of 4 KiB.</summary>
     private const int CheckpointPages = 2000;
@@ -56,8 +56,20 @@ public sealed partial class SqliteDatabase : IDisposable
     /// <summary>The file's absolute path.</summary>
     public string Path { get; }
 
-    /// <summary>The version of the SQLite library in use.</summary>
-    public string LibraryVersion => writer.ServerVersion;
+    public ISqlDialect Dialect => SqliteDialect.Instance;
+
+    public string Location => Path;
+
+    public Task<string> GetVersionAsync(CancellationToken cancellationToken) => Task.FromResult("SQLite " + writer.ServerVersion);
+
+    public string DescribeFailure(Exception failure) =>
+        $"the database file '{Path}' cannot be read or written. Its disk may be full or failing, or the file is damaged.";
+
+    public async Task<T> ReadAsync<T>(Func<DbConnection, Task<T>> work, CancellationToken cancellationToken)
+    {
+        using var reader = await RentReaderAsync(cancellationToken);
+        return await work(reader.Connection);
+    }
 
     /// <summary>
     /// A connection for reading, to be disposed soon: its slot is one of few. Never write while holding one.

@@ -1,0 +1,114 @@
+using System.Data.Common;
+using AiChat.Core.Errors;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using Npgsql;
+
+namespace AiChat.Infrastructure.Persistence.Postgres;
+
+/// <summary>A PostgreSQL server, used by this process and perhaps by others.</summary>
+public sealed class PostgresDatabase : IDatabase, IAsyncDisposable, IDisposable
+{
+    /// <summary>How long is waited before each further try: a server that restarts is back within a second or two.</summary>
+    private static readonly TimeSpan[] RetryDelays =
+        [TimeSpan.FromMilliseconds(20), TimeSpan.FromMilliseconds(100), TimeSpan.FromMilliseconds(300), TimeSpan.FromMilliseconds(600)];
+
+    private const string IsWritableSql = "select not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off'";
+
+    private readonly NpgsqlDataSource source;
+
+    public PostgresDatabase(IOptions<DatabaseOptions> options, ILoggerFactory loggers)
+    {
+        InstantHandler.Register();
+        var builder = new NpgsqlDataSourceBuilder(PostgresUrl.Parse(options.Value));
+        builder.UseLoggerFactory(loggers);
+        source = builder.Build();
+        var settings = builder.ConnectionStringBuilder;
+        Location = $"{settings.Host}:{settings.Port}/{settings.Database}";
+    }
+
+    public ISqlDialect Dialect => PostgresDialect.Instance;
+
+    public string Location { get; }
+
+    /// <summary>Connections beside the pool's transactions, for listening and copying.</summary>
+    internal NpgsqlDataSource Source => source;
+
+    public Task<string> GetVersionAsync(CancellationToken cancellationToken) => ReadAsync(
+        connection => Task.FromResult("PostgreSQL " + ((NpgsqlConnection)connection).PostgreSqlVersion), cancellationToken);
+
+    /// <summary>What the server itself says is for the operator's eyes: it names users and databases.</summary>
+    public string DescribeFailure(Exception failure) =>
+        $"the PostgreSQL database {Location} cannot be used: {failure.Message} Check {DatabaseOptions.UrlVariable}, and that the server runs and takes connections from here.";
+
+    public async Task<T> ReadAsync<T>(Func<DbConnection, Task<T>> work, CancellationToken cancellationToken)
+    {
+        for (var attempt = 0; ; attempt++)
+        {
+            try
+            {
+                await using var connection = await source.OpenConnectionAsync(cancellationToken);
+                return await work(connection);
+            }
+            catch (Exception failure) when (MayRetry(failure, attempt))
+            {
+                await Task.Delay(RetryDelays[attempt], cancellationToken);
+            }
+            catch (Exception failure) when (PostgresErrors.IsUnavailable(failure))
+            {
+                throw UnavailableException.ForDatabase(failure);
+            }
+        }
+    }
+
+    public async Task<T> WriteAsync<T>(Func<DbConnection, Task<T>> work)
+    {
+        for (var attempt = 0; ; attempt++)
+        {
+            var isCommitting = false;
+            try
+            {
+                await using var connection = await source.OpenConnectionAsync();
+                // Goes to the server with the first statement.
+                await using var transaction = await connection.BeginTransactionAsync();
+                var result = await work(connection);
+                isCommitting = true;
+                await transaction.CommitAsync();
+                return result;
+            }
+            catch (Exception failure) when (isCommitting && !PostgresErrors.IsConflict(failure) && PostgresErrors.IsUnavailable(failure))
+            {
+                // It may be stored or not: running it again would have to find that out.
+                throw UnavailableException.ForUnknownCommit(failure);
+            }
+            catch (Exception failure) when (MayRetry(failure, attempt))
+            {
+                await Task.Delay(RetryDelays[attempt]);
+            }
+            catch (Exception failure) when (PostgresErrors.IsUnavailable(failure))
+            {
+                throw UnavailableException.ForDatabase(failure);
+            }
+        }
+    }
+
+    public async Task<bool> IsWritableAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var command = source.CreateCommand(IsWritableSql);
+            return (bool)(await command.ExecuteScalarAsync(cancellationToken))!;
+        }
+        catch (Exception failure) when (PostgresErrors.IsUnavailable(failure))
+        {
+            return false;
+        }
+    }
+
+    public void Dispose() => source.Dispose();
+
+    public ValueTask DisposeAsync() => source.DisposeAsync();
+
+    private static bool MayRetry(Exception failure, int attempt) =>
+        attempt < RetryDelays.Length && (PostgresErrors.IsConflict(failure) || PostgresErrors.IsConnectionLost(failure));
+}

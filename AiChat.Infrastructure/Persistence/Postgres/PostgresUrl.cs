@@ -1,0 +1,126 @@
+using Npgsql;
+
+namespace AiChat.Infrastructure.Persistence.Postgres;
+
+/// <summary>
+/// A database URL as libpq reads it (https://www.postgresql.org/docs/15/libpq-connect.html#LIBPQ-CONNSTRING):
+/// <c>postgresql://user:password@host:port/database?sslmode=verify-full</c>. Several hosts are separated by commas. A driver's name behind
+/// the scheme (<c>postgresql+asyncpg</c>), which SQLAlchemy's users write, is ignored.
+/// </summary>
+public static class PostgresUrl
+{
+    private const string Cure = "Write postgresql://user:password@host:5432/database.";
+
+    /// <summary>What libpq calls a setting, and what our driver calls it.</summary>
+    private static readonly Dictionary<string, string> Names = new(StringComparer.OrdinalIgnoreCase)
+    {
+        ["sslmode"] = "SSL Mode",
+        ["sslrootcert"] = "Root Certificate",
+        ["sslcert"] = "SSL Certificate",
+        ["sslkey"] = "SSL Key",
+        ["sslpassword"] = "SSL Password",
+        ["sslnegotiation"] = "SSL Negotiation",
+        ["channel_binding"] = "Channel Binding",
+        ["gssencmode"] = "GSS Encryption Mode",
+        ["application_name"] = "Application Name",
+        ["connect_timeout"] = "Timeout",
+        ["keepalives_idle"] = "Tcp Keepalive Time",
+        ["target_session_attrs"] = "Target Session Attributes",
+        ["load_balance_hosts"] = "Load Balance Hosts",
+        ["options"] = "Options",
+        ["passfile"] = "Passfile",
+        ["host"] = "Host",
+        ["port"] = "Port",
+        ["user"] = "Username",
+        ["password"] = "Password",
+        ["dbname"] = "Database",
+    };
+
+    /// <summary>The URL as our driver wants it, with the settings beside it.</summary>
+    /// <exception cref="FormatException">It is no such URL.</exception>
+    public static string Parse(DatabaseOptions options)
+    {
+        var settings = Read(options.Url);
+        settings.MaxPoolSize = options.MaxConnections;
+        settings.CommandTimeout = (int)Math.Ceiling(options.CommandTimeout.TotalSeconds);
+        if (!settings.ContainsKey("Timeout") || settings.Timeout == NpgsqlDefaultTimeout)
+            settings.Timeout = (int)Math.Ceiling(options.ConnectTimeout.TotalSeconds);
+        settings.MaxAutoPrepare = 200;
+        settings.AutoPrepareMinUsages = 2;
+        // Connections go back without a trace, so there is nothing to reset.
+        settings.NoResetOnClose = true;
+        settings.ApplicationName ??= "aichat";
+        settings.IncludeErrorDetail = false;
+        // A process that is paused in the middle of a transaction must not keep its locks.
+        settings.Options = $"-c idle_in_transaction_session_timeout={(int)options.CommandTimeout.TotalMilliseconds} {settings.Options}".TrimEnd();
+        return settings.ToString();
+    }
+
+    /// <inheritdoc cref="DatabaseUrl.FindProblem"/>
+    public static string? FindProblem(string url)
+    {
+        try
+        {
+            Read(url);
+            return null;
+        }
+        catch (Exception failure) when (failure is FormatException or ArgumentException)
+        {
+            return failure is FormatException ? failure.Message : $"holds a setting that cannot be read. {Cure}";
+        }
+    }
+
+    private const int NpgsqlDefaultTimeout = 15;
+
+    private static NpgsqlConnectionStringBuilder Read(string url)
+    {
+        var scheme = url.IndexOf("://", StringComparison.Ordinal);
+        if (scheme < 0 || url[..scheme].Split('+')[0].ToLowerInvariant() is not ("postgresql" or "postgres"))
+            throw new FormatException($"is not the URL of a PostgreSQL database. {Cure}");
+
+        var (rest, query) = Split(url[(scheme + 3)..], '?');
+        var (authority, database) = Split(rest, '/');
+        var at = authority.LastIndexOf('@');
+        var (user, password) = Split(at < 0 ? "" : authority[..at], ':');
+        var settings = new NpgsqlConnectionStringBuilder();
+        Set(settings, "Host", ReadHosts(authority[(at + 1)..], settings));
+        Set(settings, "Username", Uri.UnescapeDataString(user));
+        Set(settings, "Password", Uri.UnescapeDataString(password));
+        Set(settings, "Database", Uri.UnescapeDataString(database));
+        foreach (var pair in query.Split('&', StringSplitOptions.RemoveEmptyEntries))
+        {
+            var (name, value) = Split(pair, '=');
+            if (!Names.TryGetValue(name, out var known))
+                throw new FormatException($"has the setting '{name}', which is not known. Known are {string.Join(", ", Names.Keys)}.");
+            Set(settings, known, Uri.UnescapeDataString(value));
+        }
+
+        if (string.IsNullOrEmpty(settings.Host))
+            throw new FormatException($"names no host. {Cure}");
+        if (string.IsNullOrEmpty(settings.Database))
+            throw new FormatException($"names no database. {Cure}");
+        return settings;
+    }
+
+    private static string ReadHosts(string hosts, NpgsqlConnectionStringBuilder settings)
+    {
+        if (!hosts.Contains(',') && hosts.LastIndexOf(':') is var colon and >= 0 && !hosts.EndsWith(']'))
+        {
+            settings.Port = int.TryParse(hosts[(colon + 1)..], out var port) && port is > 0 and < 65536
+                ? port
+                : throw new FormatException($"has a port that is no number from 1 to 65535. {Cure}");
+            hosts = hosts[..colon];
+        }
+
+        return Uri.UnescapeDataString(hosts).Trim('[', ']');
+    }
+
+    private static void Set(NpgsqlConnectionStringBuilder settings, string name, string value)
+    {
+        if (value.Length > 0)
+            settings[name] = name is "SSL Mode" or "Target Session Attributes" ? value.Replace("-", name is "SSL Mode" ? "" : "-", StringComparison.Ordinal) : value;
+    }
+
+    private static (string Before, string After) Split(string text, char separator) =>
+        text.IndexOf(separator, StringComparison.Ordinal) is var at and >= 0 ? (text[..at], text[(at + 1)..]) : (text, "");
+}
