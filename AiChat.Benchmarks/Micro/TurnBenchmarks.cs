@@ -2,11 +2,14 @@ using AiChat.Core.Budgets;
 using AiChat.Core.Chats;
 using AiChat.Core.Memory;
 using AiChat.Core.Models;
+using AiChat.Core.Nodes;
 using AiChat.Core.Runs;
 using AiChat.Core.Usage;
 using AiChat.Core.WebSearch;
 using AiChat.Infrastructure.Chats;
 using AiChat.Infrastructure.Idempotency;
+using AiChat.Infrastructure.Nodes;
+using AiChat.Infrastructure.Persistence.Sqlite;
 using AiChat.Infrastructure.Runs;
 using AiChat.Infrastructure.Usage;
 using BenchmarkDotNet.Attributes;
@@ -37,8 +40,10 @@ public class TurnBenchmarks
         var registry = new ModelRegistry(
             [new InstantProvider()], Options.Create(models), Options.Create(new RoutingOptions()), new ChatTelemetry(includeContents: false),
             TimeProvider.System, NullLogger<CandidateCircuit>.Instance);
+        var node = new Node();
+        var signals = new NoSignals();
         var chats = new ChatRepository(database.Sqlite);
-        var runs = new RunRepository(database.Sqlite);
+        var runs = new RunRepository(database.Sqlite, node);
         var messages = new MessageRepository(database.Sqlite);
         var context = new ContextBuilder(messages, Options.Create(new MemoryOptions()));
         var options = Options.Create(new RunOptions());
@@ -51,9 +56,10 @@ public class TurnBenchmarks
         var queries = new SearchQueryWriter(messages, calls, webOptions);
         var generator = new RunGenerator(context, queries, web, options, TimeProvider.System, NullLogger<RunGenerator>.Instance);
         var titles = new TitleWriter(chats, calls, Options.Create(new TitleOptions()), NullLogger<TitleWriter>.Instance);
-        executor = new RunExecutor(runs, generator, titles, options, lifetime, TimeProvider.System, NullLogger<RunExecutor>.Instance);
+        var mirrors = new RunMirrors(runs, new NodeRepository(database.Sqlite, node), signals, TimeProvider.System, NullLogger<RunMirrors>.Instance);
+        executor = new RunExecutor(runs, generator, titles, signals, options, lifetime, TimeProvider.System, NullLogger<RunExecutor>.Instance);
         service = new RunService(
-            chats, messages, runs, new IdempotencyRepository(database.Sqlite), registry, context, web, budgets, executor, options, TimeProvider.System);
+            chats, messages, runs, new IdempotencyRepository(database.Sqlite), registry, context, web, budgets, executor, mirrors, signals, options, TimeProvider.System);
     }
 
     [GlobalCleanup]

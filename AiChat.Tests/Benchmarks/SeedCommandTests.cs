@@ -1,5 +1,6 @@
 using AiChat.Benchmarks.Seed;
 using AiChat.Core.Chats;
+using AiChat.Core.Nodes;
 using AiChat.Core.Runs;
 using AiChat.Infrastructure.Chats;
 using AiChat.Infrastructure.Runs;
@@ -35,7 +36,7 @@ public sealed class SeedCommandTests
     {
         var exitCode = await SeedAsync(chats: 30, messages: 20);
 
-        using var database = TestDatabase.Open(DatabasePath);
+        using var database = TestDatabase.OpenSqlite(DatabasePath);
         var list = await new ChatRepository(database).ListAsync("anna", 100, after: null, None);
         Assert.Multiple(() =>
         {
@@ -53,7 +54,7 @@ public sealed class SeedCommandTests
     {
         await SeedAsync(chats: 3, messages: 10);
 
-        using var database = TestDatabase.Open(DatabasePath);
+        using var database = TestDatabase.OpenSqlite(DatabasePath);
         foreach (var chat in (await new ChatRepository(database).ListAsync("anna", 100, after: null, None)).Chats)
         {
             var page = await new MessageRepository(database).GetPageAsync("anna", chat.Id, default, 100, None);
@@ -69,7 +70,7 @@ public sealed class SeedCommandTests
     {
         await SeedAsync(chats: 1, messages: 2);
 
-        using var database = TestDatabase.Open(DatabasePath);
+        using var database = TestDatabase.OpenSqlite(DatabasePath);
         Assert.That(await TestDatabase.NewMigrator(database, TimeProvider.System).IsCurrentAsync(None), Is.True);
     }
 
@@ -78,9 +79,9 @@ public sealed class SeedCommandTests
     {
         await SeedAsync(chats: 1, messages: 10);
 
-        using var database = TestDatabase.Open(DatabasePath);
+        using var database = TestDatabase.OpenSqlite(DatabasePath);
         var chat = (await new ChatRepository(database).ListAsync("anna", 1, after: null, None)).Chats[0];
-        var accepted = await new RunRepository(database).StartAsync(NewRun(chat.Id), None);
+        var accepted = await new RunRepository(database, new Node()).StartAsync(NewRun(chat.Id), None);
 
         var history = await new MessageRepository(database).ReadBackwardsAsync("anna", chat.Id, ((RunAdmission.Accepted)accepted).Place.UserSequence, None).ToListAsync();
         Assert.That(accepted, Is.EqualTo(new RunAdmission.Accepted(new RunPlace(11, 12), BusyWith: null)));
@@ -93,7 +94,7 @@ public sealed class SeedCommandTests
         await SeedAsync(chats: 2, messages: 2);
         await SeedAsync(chats: 3, messages: 0);
 
-        using var database = TestDatabase.Open(DatabasePath);
+        using var database = TestDatabase.OpenSqlite(DatabasePath);
         var list = await new ChatRepository(database).ListAsync("anna", 100, after: null, None);
         Assert.That((list.Total, list.Chats.Sum(c => c.MessageCount)), Is.EqualTo((5, 4)));
     }
@@ -103,7 +104,7 @@ public sealed class SeedCommandTests
     {
         await SeedAsync(chats: 3, messages: 30_000);
 
-        using var database = TestDatabase.Open(DatabasePath);
+        using var database = TestDatabase.OpenSqlite(DatabasePath);
         using var reader = await database.RentReaderAsync(None);
         var counts = await reader.Connection.QuerySingleAsync<(long, long, long, long)>("""
             select (select count(*) from messages), (select max(sequence) from messages), (select sum(message_count) from chats), (select chat_count from users)
@@ -116,7 +117,7 @@ public sealed class SeedCommandTests
     {
         await RunAsync("--chats", "3", "--messages", "2", "--ids", folder.File("ids.txt"));
 
-        using var database = TestDatabase.Open(DatabasePath);
+        using var database = TestDatabase.OpenSqlite(DatabasePath);
         var list = await new ChatRepository(database).ListAsync("default", 100, after: null, None);
         Assert.That(await File.ReadAllLinesAsync(folder.File("ids.txt")), Is.EqualTo(list.Chats.Select(c => c.Id).Reverse()));
     }
@@ -124,7 +125,7 @@ public sealed class SeedCommandTests
     [Test]
     public async Task RunAsync_ServerHasTheFile_IsRefused()
     {
-        using var server = TestDatabase.Open(DatabasePath);
+        using var server = TestDatabase.OpenSqlite(DatabasePath);
 
         var exitCode = await SeedAsync(chats: 1, messages: 2);
 

@@ -33,20 +33,20 @@ public static class PostgresServer
 
     /// <summary>A new database, empty or a copy of another one.</summary>
     /// <param name="template">The name of the database to copy; waits until nobody is connected to it.</param>
-    public static async Task<PostgresDatabase> CreateDatabaseAsync(string? template = null)
+    public static async Task<PostgresCopy> CreateDatabaseAsync(string? template = null)
     {
         var server = RequireUrl();
         var name = $"aichat_test_{Guid.NewGuid():N}";
         await using var connection = await ConnectAsync(server);
         // Copies of files take half the time of copies by the log, which are the default.
         await RetryInUseAsync(() => ExecuteAsync(connection, $"create database {name} template {Quote(template ?? "template0")} strategy file_copy"));
-        return new PostgresDatabase(server, name);
+        return new PostgresCopy(server, name);
     }
 
     /// <summary>A copy of a template, which is made first where the server does not have it yet.</summary>
     /// <param name="templateName">Stands for what is in it: a template is never filled again.</param>
     /// <param name="fill">Fills the template behind the URL it is given. Connections that it leaves open are closed.</param>
-    public static async Task<PostgresDatabase> CreateFromTemplateAsync(string templateName, Func<string, Task> fill)
+    public static async Task<PostgresCopy> CreateFromTemplateAsync(string templateName, Func<string, Task> fill)
     {
         try
         {

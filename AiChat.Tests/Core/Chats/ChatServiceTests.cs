@@ -207,7 +207,7 @@ public sealed class ChatServiceTests : RunTestBase
     public async Task DeleteAsync_ChatWithARunningReply_StopsIt()
     {
         NeverAnswers();
-        FinishesRuns((_, _) => Task.FromResult(new AiChat.Core.Runs.FinishedRun(IsChatThere: false, Next: null)));
+        FinishesRuns((_, _) => Task.FromResult(new AiChat.Core.Runs.FinishedRun(AiChat.Core.Runs.FinishOutcome.ChatDeleted, Next: null)));
         Chats.Setup(c => c.DeleteAsync(UserId, ChatId, None)).ReturnsAsync(NewChat(ChatId));
         var run = await Service.StartAsync(Send(), None);
 

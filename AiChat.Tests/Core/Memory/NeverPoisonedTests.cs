@@ -146,7 +146,7 @@ public sealed class NeverPoisonedTests() : RepositoryTestBase(Engine.Sqlite)
             Turn.CutOff => Send(failure with { Status = RunStatus.Incomplete, Reply = "Repl" }),
             Turn.CutOffAtOnce => Send(failure with { Status = RunStatus.Incomplete }),
             Turn.CutOffBehindABlank => Send(failure with { Status = RunStatus.Incomplete, Reply = "\n " }),
-            Turn.Interrupted => [Database.Runs.StartAsync(run, None), Database.Runs.SettleUnfinishedAsync(At(60), None)],
+            Turn.Interrupted => [Database.Runs.StartAsync(run, None), Database.SettleUnfinishedAsync(At(60))],
             Turn.AnsweredWithATool => UseTool("The sun shines.", "completed"),
             _ => UseTool("", "failed"),
         };

@@ -98,14 +98,15 @@ public sealed class EachCharacterOnceTests() : RepositoryTestBase(Engine.Sqlite)
         await CreateChatAsync(chatId);
         var run = NewRun(chatId + "-run", chatId);
         await Database.Runs.StartAsync(run, None);
-        return new Scene(Database.Runs, run);
+        return new Scene(Database, run);
     }
 
     /// <summary>A run, its log, and a client.</summary>
-    private sealed class Scene(IRunRepository runs, NewRun run) : IAsyncDisposable
+    private sealed class Scene(TestDatabase database, NewRun run) : IAsyncDisposable
     {
         private readonly FakeTime time = new();
         private readonly Client client = new();
+        private int leaseNumber = 1;
         private RunLog log = new(NewStarted(run), new FakeTime());
         private LogReader? reader;
 
@@ -122,7 +123,7 @@ public sealed class EachCharacterOnceTests() : RepositoryTestBase(Engine.Sqlite)
                     log.Publish();
                     break;
                 case Step.Flush when log.GetUnflushed() is { Count: > 0 } texts:
-                    await runs.AppendAsync([new RunProgress { Run = run, Texts = texts, Attempts = [] }], None);
+                    await database.Runs.AppendAsync([new RunProgress { Run = run, LeaseNumber = leaseNumber, Texts = texts, Attempts = [] }], None);
                     log.SetFlushed(texts);
                     break;
                 case Step.FailToFlush:
@@ -154,7 +155,8 @@ public sealed class EachCharacterOnceTests() : RepositoryTestBase(Engine.Sqlite)
         public async Task SettleAsync()
         {
             await DisconnectAsync();
-            await runs.SettleUnfinishedAsync(time.GetUtcNow(), None);
+            await database.SettleUnfinishedAsync(time.GetUtcNow());
+            leaseNumber++;
             log = Restore(await GetAsync());
         }
 
@@ -206,7 +208,8 @@ public sealed class EachCharacterOnceTests() : RepositoryTestBase(Engine.Sqlite)
         private async Task ContinueAsync()
         {
             await DisconnectAsync();
-            var interrupted = (await runs.ContinueUnfinishedAsync(time.GetUtcNow(), None)).Single(i => i.Run.Id == run.Id);
+            var interrupted = (await database.ContinueUnfinishedAsync(time.GetUtcNow())).Single(i => i.Run.Id == run.Id);
+            leaseNumber++;
             log = RunLog.Restore(interrupted.Run.ToStarted("groq", "oss"), time, interrupted.Run.Reply, interrupted.Run.Marks, result: null);
         }
 
@@ -218,9 +221,10 @@ public sealed class EachCharacterOnceTests() : RepositoryTestBase(Engine.Sqlite)
                 Status = status,
                 Error = status == RunStatus.Completed ? null : new RunError("provider_unavailable", "Sorry."),
                 LastSequence = lastSequence,
+                LeaseNumber = leaseNumber,
                 HasFlushed = log.HasFlushed,
             };
-            await runs.FinishAsync(result, None);
+            await database.Runs.FinishAsync(result, None);
             log.End(result);
         }
 
@@ -229,14 +233,15 @@ public sealed class EachCharacterOnceTests() : RepositoryTestBase(Engine.Sqlite)
             await DisconnectAsync();
             var stored = await GetAsync();
             var retry = Retry(run, stored.Attempt + 1, stored.LastSequence!.Value + 1);
-            await runs.RetryAsync(retry, None);
+            await database.Runs.RetryAsync(retry, None);
+            leaseNumber++;
             log = new RunLog((stored with { Attempt = retry.Attempt, FirstSequence = retry.FirstSequence }).ToStarted("groq", "oss"), time);
         }
 
         private RunLog Restore(StoredRun stored) =>
             RunLog.Restore(stored.ToStarted("groq", "oss"), time, stored.Reply, stored.Marks, stored.ToResult(Anna));
 
-        private async Task<StoredRun> GetAsync() => (await runs.GetAsync(Anna, run.Id, None))!;
+        private async Task<StoredRun> GetAsync() => (await database.Runs.GetAsync(Anna, run.Id, None))!;
     }
 
     /// <summary>Does what the documentation tells clients to do.</summary>

@@ -128,7 +128,7 @@ public sealed class RunExecutorTests : RunTestBase
         var first = await Service.StartAsync(Send("One?"), None);
         var second = await Service.StartAsync(Send("Two?"), None);
         FinishesRuns((result, _) => Task.FromResult(
-            new FinishedRun(IsChatThere: true, result.RunId == first!.RunId ? new NextRun(second!.RunId, Attempt: 1, new RunPlace(3, 4)) : null)));
+            new FinishedRun(FinishOutcome.Stored, result.RunId == first!.RunId ? new NextRun(second!.RunId, Attempt: 1) : null)));
 
         var askedAtFirst = asked.ToArray();
         answers[0].SetResult(Reply("One."));
@@ -152,7 +152,7 @@ public sealed class RunExecutorTests : RunTestBase
             : throw new ProviderException("groq", ProviderError.Timeout, ""));
         var second = await Service.StartAsync(Send("Two?"), None);
         FinishesRuns((result, _) => Task.FromResult(
-            new FinishedRun(IsChatThere: true, result.Status == RunStatus.Failed ? new NextRun(second!.RunId, Attempt: 1, new RunPlace(3, 4)) : null)));
+            new FinishedRun(FinishOutcome.Stored, result.Status == RunStatus.Failed ? new NextRun(second!.RunId, Attempt: 1) : null)));
 
         await Service.StartAsync(Send("One?"), None);
 
@@ -171,7 +171,7 @@ public sealed class RunExecutorTests : RunTestBase
             return Task.FromResult(Reply(isAlone ? "Yes." : "The caller of the first run was kept waiting."));
         });
         var second = await Service.StartAsync(Send("Two?"), None);
-        FinishesRuns((result, calls) => Task.FromResult(new FinishedRun(IsChatThere: true, calls == 1 ? new NextRun(second!.RunId, Attempt: 1, new RunPlace(3, 4)) : null)));
+        FinishesRuns((result, calls) => Task.FromResult(new FinishedRun(FinishOutcome.Stored, calls == 1 ? new NextRun(second!.RunId, Attempt: 1) : null)));
 
         await Service.StartAsync(Send("One?"), None);
         isFirstAnswered.Set();
@@ -189,7 +189,7 @@ public sealed class RunExecutorTests : RunTestBase
             if (calls < 3)
                 throw UnavailableException.ForDatabase(new IOException());
             isStored.SetResult();
-            return Task.FromResult(new FinishedRun(IsChatThere: true, Next: null));
+            return Task.FromResult(new FinishedRun(FinishOutcome.Stored, Next: null));
         });
 
         var failure = Assert.ThrowsAsync<UnavailableException>(() => InTime(SendAsync(Send(), None)));
@@ -222,7 +222,7 @@ public sealed class RunExecutorTests : RunTestBase
     public async Task Begin_NoEndCanBeStoredForADefect_TellsTheWaiterAndStoresItAsSoonAsItCan()
     {
         Log.Expect("failed because of a defect");
-        FinishesRuns((_, calls) => calls < 5 ? throw new InvalidOperationException() : Task.FromResult(new FinishedRun(IsChatThere: true, Next: null)));
+        FinishesRuns((_, calls) => calls < 5 ? throw new InvalidOperationException() : Task.FromResult(new FinishedRun(FinishOutcome.Stored, Next: null)));
 
         var run = await Service.StartAsync(Send(), None);
 
@@ -252,7 +252,7 @@ public sealed class RunExecutorTests : RunTestBase
     public async Task Begin_DefectWhileTheEndIsStored_TriesTheSameEndAgain()
     {
         Log.Expect("failed because of a defect");
-        FinishesRuns((_, calls) => calls == 1 ? throw new InvalidOperationException() : Task.FromResult(new FinishedRun(IsChatThere: true, Next: null)));
+        FinishesRuns((_, calls) => calls == 1 ? throw new InvalidOperationException() : Task.FromResult(new FinishedRun(FinishOutcome.Stored, Next: null)));
 
         var result = await InTime(SendAsync(Send(), None));
 
@@ -264,7 +264,7 @@ public sealed class RunExecutorTests : RunTestBase
     {
         Log.Expect("failed because of a defect");
         FinishesRuns((result, _) => result.Status == RunStatus.Completed
-            ? throw new InvalidOperationException() : Task.FromResult(new FinishedRun(IsChatThere: true, Next: null)));
+            ? throw new InvalidOperationException() : Task.FromResult(new FinishedRun(FinishOutcome.Stored, Next: null)));
 
         Assert.ThrowsAsync<RunFailedException>(() => InTime(SendAsync(Send(), None)));
 
@@ -280,14 +280,14 @@ public sealed class RunExecutorTests : RunTestBase
         FinishesRuns(async (_, calls) =>
         {
             if (calls != 1)
-                return new FinishedRun(IsChatThere: true, Next: null);
+                return new FinishedRun(FinishOutcome.Stored, Next: null);
             await stored.Task;
-            return new FinishedRun(IsChatThere: true, turn);
+            return new FinishedRun(FinishOutcome.Stored, turn);
         });
         AcceptsRuns(Begun, Queued);
         var first = await Service.StartAsync(Send(), None);
         var queued = await Service.StartAsync(Send(), None);
-        turn = new NextRun(queued!.RunId, Attempt: 1, new RunPlace(3, 4));
+        turn = new NextRun(queued!.RunId, Attempt: 1);
         Executor.Find(queued.RunId)!.Stop(RunStopReason.Cancelled);
         await InTime(queued.Completion);
         HasRun(NewStored(RunStatus.Cancelled) with { Id = queued.RunId, Place = new RunPlace(3, 4) });
@@ -324,7 +324,7 @@ public sealed class RunExecutorTests : RunTestBase
     {
         Log.Expect("failed because of a defect");
         FinishesRuns((result, _) => result.Reply.Length > 0
-            ? throw new InvalidOperationException() : Task.FromResult(new FinishedRun(IsChatThere: true, Next: null)));
+            ? throw new InvalidOperationException() : Task.FromResult(new FinishedRun(FinishOutcome.Stored, Next: null)));
         var run = await Service.StartAsync(Send(), None);
 
         Assert.ThrowsAsync<InvalidOperationException>(() => InTime(run!.Completion));
@@ -375,7 +375,7 @@ public sealed class RunExecutorTests : RunTestBase
     public async Task AbandonChat_ReplyIsBeingWritten_StopsIt()
     {
         NeverAnswers();
-        FinishesRuns((_, _) => Task.FromResult(new FinishedRun(IsChatThere: false, Next: null)));
+        FinishesRuns((_, _) => Task.FromResult(new FinishedRun(FinishOutcome.ChatDeleted, Next: null)));
         var run = await Service.StartAsync(Send(), None);
 
         Executor.AbandonChat(ChatId);
@@ -402,7 +402,7 @@ public sealed class RunExecutorTests : RunTestBase
     {
         NeverAnswers();
         AcceptsRuns(Begun, Queued, Queued with { Place = new RunPlace(5, 6) });
-        FinishesRuns((_, _) => Task.FromResult(new FinishedRun(IsChatThere: false, Next: null)));
+        FinishesRuns((_, _) => Task.FromResult(new FinishedRun(FinishOutcome.ChatDeleted, Next: null)));
         await Service.StartAsync(Send(), None);
         var second = await Service.StartAsync(Send(), None);
         var third = await Service.StartAsync(Send(), None);
@@ -431,7 +431,7 @@ public sealed class RunExecutorTests : RunTestBase
     [Test]
     public async Task Begin_ChatDeletedWhileTheReplyWasWritten_SaysSo()
     {
-        FinishesRuns((_, _) => Task.FromResult(new FinishedRun(IsChatThere: false, Next: null)));
+        FinishesRuns((_, _) => Task.FromResult(new FinishedRun(FinishOutcome.ChatDeleted, Next: null)));
 
         var failure = Assert.ThrowsAsync<RunFailedException>(() => InTime(SendAsync(Send(), None)));
 
@@ -491,7 +491,7 @@ public sealed class RunExecutorTests : RunTestBase
         AcceptsRuns(Begun, Queued);
         var first = await Service.StartAsync(Send(), None);
         var second = await Service.StartAsync(Send(), None);
-        FinishesRuns((_, calls) => Task.FromResult(new FinishedRun(IsChatThere: true, calls == 1 ? new NextRun(second!.RunId, Attempt: 1, new RunPlace(3, 4)) : null)));
+        FinishesRuns((_, calls) => Task.FromResult(new FinishedRun(FinishOutcome.Stored, calls == 1 ? new NextRun(second!.RunId, Attempt: 1) : null)));
 
         Lifetime.StopApplication();
         Time.Advance(TimeSpan.FromSeconds(10));

@@ -126,7 +126,8 @@ public sealed class RunGeneratorSearchTests : RunTestBase
         var alias = Registry.Get("fast");
         RunMark[] marks = [new SourceFound(2, 0, source), new RunContinued(RunLog.CrashGap, 7, 2)];
         var log = RunLog.Restore(stored.ToStarted("groq", "oss-20b"), Time, "At half", marks, result: null);
-        var run = new ActiveRun(stored.ToNewRun(UserId, new RunQuestion("When?", null)), null, alias, log, Time) { Place = new RunPlace(1, 2) };
+        var run = new ActiveRun(stored.ToNewRun(UserId, new RunQuestion("When?", null)), null, alias, log, Time);
+        run.Accept(new RunPlace(1, 2), leaseNumber: 1);
         var sent = default(IReadOnlyList<ChatMessage>);
         Answers((messages, _) =>
         {
@@ -148,7 +149,8 @@ public sealed class RunGeneratorSearchTests : RunTestBase
         var stored = NewStored(RunStatus.InProgress, "I found", lastSequence: null, attempt: 2) with { WebSearch = true };
         var log = RunLog.Restore(
             stored.ToStarted("groq", "oss-20b"), Time, "I found", [new RunContinued(RunLog.CrashGap, 7, 2)], result: null);
-        var run = new ActiveRun(stored.ToNewRun(UserId, new RunQuestion("When?", null)), null, Registry.Get("fast"), log, Time) { Place = new RunPlace(1, 2) };
+        var run = new ActiveRun(stored.ToNewRun(UserId, new RunQuestion("When?", null)), null, Registry.Get("fast"), log, Time);
+        run.Accept(new RunPlace(1, 2), leaseNumber: 1);
         Answers((_, _) => Task.FromResult(Reply(" nothing.")));
 
         var result = await Generator.GenerateAsync(run);

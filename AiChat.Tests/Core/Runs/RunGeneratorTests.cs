@@ -146,7 +146,7 @@ public sealed class RunGeneratorTests : RunTestBase
         var run = await Service.StartAsync(Send(), None);
         Time.Advance(TimeSpan.FromMinutes(5));
 
-        Executor.Begin(Executor.Find(run!.RunId)!, new RunPlace(3, 4));
+        Executor.Begin(Executor.Find(run!.RunId)!);
         model.TryWrite("Once upon");
         model.Complete();
 
@@ -498,6 +498,8 @@ public sealed class RunGeneratorTests : RunTestBase
         var log = RunLog.Restore(
             stored.ToStarted(alias.Active.Provider, alias.Active.Model), Time, text, [new RunContinued(RunLog.CrashGap, text.Length, 2)], result: null);
         var run = stored.ToNewRun(UserId, new RunQuestion("Tell!", null)) with { MaxTokens = maxTokens };
-        return new ActiveRun(run, null, alias, log, Time) { Place = place ?? new RunPlace(1, 2) };
+        var active = new ActiveRun(run, null, alias, log, Time);
+        active.Accept(place ?? new RunPlace(1, 2), leaseNumber: 1);
+        return active;
     }
 }

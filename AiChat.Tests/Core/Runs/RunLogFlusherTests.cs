@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Threading.Channels;
 using AiChat.Core.Errors;
 using AiChat.Core.Models;
+using AiChat.Core.Nodes;
 using AiChat.Core.Runs;
 using Microsoft.Extensions.Logging;
 using Moq;
@@ -31,7 +32,7 @@ public sealed class RunLogFlusherTests : RunTestBase
                 return answer;
             });
         loggers = new LoggerFactory([Log]);
-        flusher = new RunLogFlusher(Executor, Runs.Object, Time, loggers.CreateLogger<RunLogFlusher>());
+        flusher = new RunLogFlusher(Executor, Runs.Object, new Node(), Signals, Time, loggers.CreateLogger<RunLogFlusher>());
     }
 
     [TearDown]

@@ -22,40 +22,41 @@ public sealed class RunRecoveryTests : RunTestBase
     public void TearDown() => loggers.Dispose();
 
     [Test]
-    public async Task StartAsync_Settle_MarksWhatWasUnfinished()
+    public async Task SyncAsync_Settle_MarksWhatWasUnfinished()
     {
-        Log.Expect("2 replies were unfinished when the last process ended; they are marked incomplete");
-        Runs.Setup(r => r.SettleUnfinishedAsync(Time.GetUtcNow(), None)).ReturnsAsync(2);
+        Log.Expect("2 replies were unfinished when their process ended; they are marked incomplete");
+        Holds(new HeldRun("run-1", "chat-1", RunStatus.InProgress, 2, false), new HeldRun("run-2", "chat-2", RunStatus.InProgress, 2, false));
+        Runs.Setup(r => r.SettleAsync(It.IsAny<string>(), 2, Time.GetUtcNow(), None)).ReturnsAsync(new FinishedRun(FinishOutcome.Stored, Next: null));
 
-        await recovery.StartAsync(None);
+        await recovery.SyncAsync(None);
 
         Assert.That(Executor.Active, Is.Empty);
     }
 
     [Test]
-    public async Task StartAsync_SettleAndNothingWasUnfinished_SaysNothing()
+    public async Task SyncAsync_SettleAndNothingWasUnfinished_SaysNothing()
     {
-        Runs.Setup(r => r.SettleUnfinishedAsync(Time.GetUtcNow(), None)).ReturnsAsync(0);
+        Holds();
 
-        await recovery.StartAsync(None);
+        await recovery.SyncAsync(None);
 
         Assert.That(Log.Entries, Is.Empty);
     }
 
     [Test]
-    public async Task StartAsync_ContinueAndNothingWasUnfinished_SaysNothing()
+    public async Task SyncAsync_ContinueAndNothingWasUnfinished_SaysNothing()
     {
         HasInterrupted();
 
-        await recovery.StartAsync(None);
+        await recovery.SyncAsync(None);
 
         Assert.That(Log.Entries, Is.Empty);
     }
 
     [Test]
-    public async Task StartAsync_Continue_FinishesTheReply()
+    public async Task SyncAsync_Continue_FinishesTheReply()
     {
-        Log.Expect("1 replies were unfinished when the last process ended; they go on");
+        Log.Expect("1 replies were unfinished when their process ended; they go on");
         HasInterrupted(Interrupted("run-1", "Once upon"));
         var sent = default(IReadOnlyList<ChatMessage>);
         Answers((messages, _) =>
@@ -64,7 +65,7 @@ public sealed class RunRecoveryTests : RunTestBase
             return Task.FromResult(Reply(" a time"));
         });
 
-        await recovery.StartAsync(None);
+        await recovery.SyncAsync(None);
         await RunClockUntilAsync(Executor.StopAsync(None));
 
         Assert.That(sent!.Select(m => $"{m.Role}: {m.Text}"), Is.EqualTo(new[] { "system: Be kind.", "user: Question of run-1?", "assistant: Once upon" }));
@@ -72,12 +73,12 @@ public sealed class RunRecoveryTests : RunTestBase
     }
 
     [Test]
-    public async Task StartAsync_Continue_FollowersGoOnBehindTheSeam()
+    public async Task SyncAsync_Continue_FollowersGoOnBehindTheSeam()
     {
         Log.Expect("they go on");
         var model = StreamsWhatIsWritten();
         HasInterrupted(Interrupted("run-1", "Once upon"));
-        await recovery.StartAsync(None);
+        await recovery.SyncAsync(None);
         var run = await Service.FindAsync(UserId, "run-1", None);
 
         model.TryWrite(" a time");
@@ -91,27 +92,27 @@ public sealed class RunRecoveryTests : RunTestBase
     }
 
     [Test]
-    public async Task StartAsync_ContinueWithAQueue_AnswersItInOrder()
+    public async Task SyncAsync_ContinueWithAQueue_AnswersItInOrder()
     {
         Log.Expect("2 replies were unfinished");
         HasInterrupted(Interrupted("run-1", "Once"), Queued("run-2"));
         FinishesRuns((result, _) => Task.FromResult(
-            new FinishedRun(IsChatThere: true, result.RunId == "run-1" ? new NextRun("run-2", Attempt: 1, new RunPlace(3, 4)) : null)));
+            new FinishedRun(FinishOutcome.Stored, result.RunId == "run-1" ? new NextRun("run-2", Attempt: 1) : null)));
 
-        await recovery.StartAsync(None);
+        await recovery.SyncAsync(None);
         await RunClockUntilAsync(Executor.StopAsync(None));
 
         Assert.That(Stored.Select(r => (r.RunId, r.AssistantSequence, r.Reply)), Is.EqualTo(new[] { ("run-1", 2, "OnceHello!"), ("run-2", 4, "Hello!") }));
     }
 
     [Test]
-    public async Task StartAsync_ContinueWithAQueue_LetsItWaitForItsTurn()
+    public async Task SyncAsync_ContinueWithAQueue_LetsItWaitForItsTurn()
     {
         Log.Expect("2 replies were unfinished");
         var model = StreamsWhatIsWritten();
         HasInterrupted(Interrupted("run-1", "Once"), Queued("run-2"));
 
-        await recovery.StartAsync(None);
+        await recovery.SyncAsync(None);
 
         Assert.That(Executor.Active.Select(r => r.Run.Id), Is.EquivalentTo(new[] { "run-1", "run-2" }));
         Assert.That(Model.Invocations, Has.Count.EqualTo(1));
@@ -121,11 +122,11 @@ public sealed class RunRecoveryTests : RunTestBase
     }
 
     [Test]
-    public async Task StartAsync_ContinueAndAQueuedRunIsCancelled_EndsItWithoutATurn()
+    public async Task SyncAsync_ContinueAndAQueuedRunIsCancelled_EndsItWithoutATurn()
     {
         Log.Expect("1 replies were unfinished");
         HasInterrupted(Queued("run-2"));
-        await recovery.StartAsync(None);
+        await recovery.SyncAsync(None);
 
         Executor.Find("run-2")!.Stop(RunStopReason.Cancelled);
         await RunClockUntilAsync(Executor.StopAsync(None));
@@ -135,20 +136,20 @@ public sealed class RunRecoveryTests : RunTestBase
 
     [TestCase("smart", "oss-120b")]
     [TestCase("gone", "oss-20b")]
-    public async Task StartAsync_Continue_AsksTheRunsModelElseTheDefault(string alias, string expected)
+    public async Task SyncAsync_Continue_AsksTheRunsModelElseTheDefault(string alias, string expected)
     {
         Log.Expect("they go on");
         var interrupted = Interrupted("run-1", "Once");
         HasInterrupted(interrupted with { Run = interrupted.Run with { Alias = alias } });
 
-        await recovery.StartAsync(None);
+        await recovery.SyncAsync(None);
         await RunClockUntilAsync(Executor.StopAsync(None));
 
         Assert.That(Stored.Single().Model, Is.EqualTo(expected));
     }
 
     [Test]
-    public async Task StartAsync_ReplyUnderWhichProcessesKeepDying_IsLeftIncomplete()
+    public async Task SyncAsync_ReplyUnderWhichProcessesKeepDying_IsLeftIncomplete()
     {
         Log.Expect("1 replies were unfinished");
         Log.Expect("it was gone on with 3 times");
@@ -158,7 +159,7 @@ public sealed class RunRecoveryTests : RunTestBase
             Run = interrupted.Run with { Marks = [.. Enumerable.Range(1, 4).Select(i => new RunContinued(5 + (i * RunLog.CrashGap), 4, i + 1))] },
         });
 
-        await recovery.StartAsync(None);
+        await recovery.SyncAsync(None);
         await RunClockUntilAsync(Executor.StopAsync(None));
 
         Assert.That(Model.Invocations, Is.Empty);
@@ -167,7 +168,7 @@ public sealed class RunRecoveryTests : RunTestBase
 
     /// <summary>Models that broke off say nothing against the reply.</summary>
     [Test]
-    public async Task StartAsync_ReplyThatSeveralModelsBrokeOff_GoesOn()
+    public async Task SyncAsync_ReplyThatSeveralModelsBrokeOff_GoesOn()
     {
         Log.Expect("1 replies were unfinished");
         var interrupted = Interrupted("run-1", "Once");
@@ -179,7 +180,7 @@ public sealed class RunRecoveryTests : RunTestBase
             },
         });
 
-        await recovery.StartAsync(None);
+        await recovery.SyncAsync(None);
         await RunClockUntilAsync(Executor.StopAsync(None));
 
         Assert.That(Model.Invocations, Has.Count.EqualTo(1));
@@ -187,11 +188,11 @@ public sealed class RunRecoveryTests : RunTestBase
     }
 
     [Test]
-    public void StartAsync_DatabaseFails_PreventsTheStart()
+    public void SyncAsync_DatabaseFails_SaysSo()
     {
-        Runs.Setup(r => r.SettleUnfinishedAsync(Time.GetUtcNow(), None)).ThrowsAsync(new IOException("disk"));
+        Runs.Setup(r => r.GetHeldAsync(None)).ThrowsAsync(new IOException("disk"));
 
-        Assert.ThrowsAsync<IOException>(() => recovery.StartAsync(None));
+        Assert.ThrowsAsync<IOException>(() => recovery.SyncAsync(None));
     }
 
     private static InterruptedRun Interrupted(string id, string text) => new()
@@ -215,6 +216,10 @@ public sealed class RunRecoveryTests : RunTestBase
     private void HasInterrupted(params InterruptedRun[] interrupted)
     {
         Settings.OnRestart = OnRestart.Continue;
-        Runs.Setup(r => r.ContinueUnfinishedAsync(Time.GetUtcNow(), None)).ReturnsAsync(interrupted);
+        Holds([.. interrupted.Select(i => new HeldRun(i.Run.Id, i.Run.ChatId, i.Run.Status, i.Run.LeaseNumber, IsCancelRequested: false))]);
+        foreach (var run in interrupted)
+            Runs.Setup(r => r.ContinueAsync(run.Run.Id, run.Run.LeaseNumber, Time.GetUtcNow(), None)).ReturnsAsync(run);
     }
+
+    private void Holds(params HeldRun[] held) => Runs.Setup(r => r.GetHeldAsync(None)).ReturnsAsync(held);
 }

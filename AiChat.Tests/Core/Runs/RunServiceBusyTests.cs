@@ -80,7 +80,7 @@ public sealed class RunServiceBusyTests : RunTestBase
         var first = await Service.StartAsync(Send("One?"), None);
         AcceptsRuns(new RunAdmission.Accepted(new RunPlace(3, 4), BusyWith: first!.RunId));
         FinishesRuns((result, _) => Task.FromResult(
-            new FinishedRun(IsChatThere: true, result.RunId == first.RunId ? new NextRun(Started()[^1].Id, Attempt: 1, new RunPlace(3, 4)) : null)));
+            new FinishedRun(FinishOutcome.Stored, result.RunId == first.RunId ? new NextRun(Started()[^1].Id, Attempt: 1) : null)));
 
         var second = await Service.StartAsync(Send("Two?") with { OnBusy = OnBusy.Interrupt }, None);
 
@@ -101,7 +101,7 @@ public sealed class RunServiceBusyTests : RunTestBase
         AcceptsRuns(new RunAdmission.Accepted(new RunPlace(3, 4), BusyWith: "run that has ended"));
 
         var run = await Service.StartAsync(Send() with { OnBusy = OnBusy.Interrupt }, None);
-        Executor.Begin(Executor.Find(run!.RunId)!, new RunPlace(3, 4));
+        Executor.Begin(Executor.Find(run!.RunId)!);
 
         Assert.That((await InTime(run.Completion)).Reply, Is.EqualTo("Hello!"));
     }

@@ -153,7 +153,7 @@ public sealed class RunServiceFindTests : RunTestBase
         Runs.Setup(r => r.GetAsync(UserId, "run-1", None)).ReturnsAsync(() =>
         {
             Executor.TryRegister(begun);
-            begun.Admit(isAccepted: true);
+            begun.Accept(new RunPlace(1, 2), leaseNumber: 1);
             return NewStored(RunStatus.InProgress, lastSequence: null, attempt: 2);
         });
 
@@ -200,7 +200,7 @@ public sealed class RunServiceFindTests : RunTestBase
         HasRun(NewStored(RunStatus.Cancelled) with { Id = run.Run.Id });
         await InTime(Service.CancelAsync(UserId, run.Run.Id, None));
 
-        Executor.Begin(run, new RunPlace(3, 4));
+        Executor.Begin(run);
 
         Assert.That(Stored, Has.Count.EqualTo(1));
     }

@@ -242,7 +242,7 @@ public sealed class RunServiceKeyTests : RunTestBase
         Runs.Setup(r => r.GetAsync(UserId, "run-1", None)).ReturnsAsync(() =>
         {
             Executor.TryRegister(begun);
-            begun.Admit(isAccepted: true);
+            begun.Accept(new RunPlace(1, 2), leaseNumber: 1);
             return NewStored(RunStatus.InProgress, lastSequence: null, attempt: 2);
         });
 

@@ -194,7 +194,7 @@ public sealed class RunServiceRetryTests : RunTestBase
 
         var run = await Service.RetryAsync(Retry, None);
         var isBegunEarly = Model.Invocations.Count > 0;
-        Executor.Begin(Executor.Find("run-1")!, new RunPlace(1, 2));
+        Executor.Begin(Executor.Find("run-1")!);
 
         Assert.That((isBegunEarly, (await InTime(run!.Completion)).Reply), Is.EqualTo((false, "Hello!")));
     }
@@ -212,7 +212,7 @@ public sealed class RunServiceRetryTests : RunTestBase
         {
             if (calls == 1)
                 await stored.Task;
-            return new FinishedRun(IsChatThere: true, Next: null);
+            return new FinishedRun(FinishOutcome.Stored, Next: null);
         });
         Answers((_, _) => throw new ProviderException("groq", ProviderError.Timeout, ""));
         var run = await Service.StartAsync(Send(), None);

@@ -191,7 +191,7 @@ public sealed class RunServiceTests : RunTestBase
         FinishesRuns((_, _) =>
         {
             isStored.SetResult();
-            return Task.FromResult(new FinishedRun(IsChatThere: true, Next: null));
+            return Task.FromResult(new FinishedRun(FinishOutcome.Stored, Next: null));
         });
         using var caller = new CancellationTokenSource();
 

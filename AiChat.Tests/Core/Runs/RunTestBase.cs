@@ -5,6 +5,7 @@ using AiChat.Core.Chats;
 using AiChat.Core.Idempotency;
 using AiChat.Core.Memory;
 using AiChat.Core.Models;
+using AiChat.Core.Nodes;
 using AiChat.Core.Runs;
 using AiChat.Core.WebSearch;
 using AiChat.Core.Usage;
@@ -41,6 +42,12 @@ public abstract class RunTestBase
     private protected Mock<IChatClient> Model { get; private set; } = null!;
 
     /// <summary>Searches the web; not configured unless a test says so.</summary>
+    private protected Mock<INodeRepository> Nodes { get; private set; } = null!;
+
+    private protected TestSignals Signals { get; private set; } = null!;
+
+    private protected RunMirrors Mirrors { get; private set; } = null!;
+
     private protected Mock<IWebSearch> Engine { get; private set; } = null!;
 
     private protected Mock<IPageReader> Pages { get; private set; } = null!;
@@ -83,7 +90,7 @@ public abstract class RunTestBase
         Messages.Setup(m => m.ReadBackwardsAsync(UserId, It.IsAny<string>(), It.IsAny<int>(), It.IsAny<CancellationToken>()))
             .Returns(Array.Empty<HistoryMessage>().ToAsyncEnumerable());
         AcceptsRuns(new RunAdmission.Accepted(new RunPlace(1, 2), BusyWith: null));
-        FinishesRuns((_, _) => Task.FromResult(new FinishedRun(IsChatThere: true, Next: null)));
+        FinishesRuns((_, _) => Task.FromResult(new FinishedRun(FinishOutcome.Stored, Next: null)));
         Answers((_, _) => Task.FromResult(Reply("Hello!")));
 
         Time = new FakeTime();
@@ -99,9 +106,13 @@ public abstract class RunTestBase
         Generator = new RunGenerator(
             context, new SearchQueryWriter(Messages.Object, calls, webOptions), web, options, Time, loggers.CreateLogger<RunGenerator>());
         var titles = new TitleWriter(Chats.Object, calls, Options.Create(new TitleOptions { Enabled = false }), loggers.CreateLogger<TitleWriter>());
-        Executor = new RunExecutor(Runs.Object, Generator, titles, options, Lifetime, Time, loggers.CreateLogger<RunExecutor>());
+        Nodes = new(MockBehavior.Strict);
+        Nodes.Setup(n => n.IsShared).Returns(false);
+        Signals = new TestSignals();
+        Mirrors = new RunMirrors(Runs.Object, Nodes.Object, Signals, Time, loggers.CreateLogger<RunMirrors>());
+        Executor = new RunExecutor(Runs.Object, Generator, titles, Signals, options, Lifetime, Time, loggers.CreateLogger<RunExecutor>());
         var budgets = new BudgetPolicy(Options.Create(new BudgetOptions()));
-        Service = new RunService(Chats.Object, Messages.Object, Runs.Object, Keys.Object, Registry, context, web, budgets, Executor, options, Time);
+        Service = new RunService(Chats.Object, Messages.Object, Runs.Object, Keys.Object, Registry, context, web, budgets, Executor, Mirrors, Signals, options, Time);
         await Executor.StartAsync(None);
     }
 
@@ -109,6 +120,7 @@ public abstract class RunTestBase
     public void TearDownRuns()
     {
         Executor.Dispose();
+        Mirrors.Dispose();
         loggers.Dispose();
         Log.Dispose();
         Log.AssertNothingUnexpected();

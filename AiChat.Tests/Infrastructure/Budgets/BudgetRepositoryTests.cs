@@ -213,7 +213,7 @@ public sealed class BudgetRepositoryTests(Engine engine) : RepositoryTestBase(en
         await AppendAsync(run, NewAttempt());
         Database.Restart();
 
-        await Database.Runs.SettleUnfinishedAsync(At(60), None);
+        await Database.SettleUnfinishedAsync(At(60));
 
         Assert.That((await GetWindowsAsync())[1], Is.EqualTo(("user anna day", 1, 11, 0.000022m)));
     }
@@ -226,7 +226,7 @@ public sealed class BudgetRepositoryTests(Engine engine) : RepositoryTestBase(en
         await Database.Chats.DeleteAsync(Anna, ChatId, None);
         Database.Restart();
 
-        await Database.Runs.SettleUnfinishedAsync(At(60), None);
+        await Database.SettleUnfinishedAsync(At(60));
 
         Assert.That((await GetWindowsAsync())[1], Is.EqualTo(("user anna day", 1, 11, 0.000022m)));
         Assert.That(await CountReservationsAsync(), Is.Zero);
@@ -239,7 +239,7 @@ public sealed class BudgetRepositoryTests(Engine engine) : RepositoryTestBase(en
         await AppendAsync(run, NewAttempt());
         Database.Restart();
 
-        var interrupted = await Database.Runs.ContinueUnfinishedAsync(At(60), None);
+        var interrupted = await Database.ContinueUnfinishedAsync(At(60));
         var reserved = (await GetWindowsAsync())[1];
         await Database.Runs.FinishAsync(Reply(run, 1) with { Attempt = 2, Attempts = [Completed(interrupted[0].Run.Attempt)] }, None);
 

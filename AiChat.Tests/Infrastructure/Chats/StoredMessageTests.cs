@@ -157,7 +157,7 @@ public sealed class StoredMessageTests(Engine engine) : RepositoryTestBase(engin
         await AppendAsync(
             new RunText("run-1", 2, 0, "", new SourceFound(2, 0, NewSource(1))), new RunText("run-1", 7, 0, "Hello"));
 
-        await Database.Runs.SettleUnfinishedAsync(At(60), None);
+        await Database.SettleUnfinishedAsync(At(60));
 
         var reply = (await Database.Messages.GetPageAsync(Anna, ChatId, default, limit: 1, None))!.Messages.Single();
         var run = await Database.Runs.GetAsync(Anna, "run-1", None);
@@ -170,7 +170,7 @@ public sealed class StoredMessageTests(Engine engine) : RepositoryTestBase(engin
     {
         await BeginAsync("run-1", ChatId, new RunText("run-1", 2, 0, "", new SourceFound(2, 0, NewSource(1))), new RunText("run-1", 7, 0, "Hello"));
 
-        var interrupted = (await Database.Runs.ContinueUnfinishedAsync(At(60), None)).Single().Run;
+        var interrupted = (await Database.ContinueUnfinishedAsync(At(60))).Single().Run;
 
         Assert.That((interrupted.Reply, interrupted.Marks), Is.EqualTo(("Hello", new RunMark[]
         {

@@ -1,4 +1,5 @@
 using AiChat.Core.Models;
+using AiChat.Core.Nodes;
 using AiChat.Core.Runs;
 using AiChat.Infrastructure.Persistence;
 using AiChat.Infrastructure.Persistence.Sqlite;
@@ -50,7 +51,7 @@ public sealed class MigratorTests
     public void SetUp()
     {
         folder = new TempFolder();
-        database = TestDatabase.Open(folder.File("test.db"));
+        database = TestDatabase.OpenSqlite(folder.File("test.db"));
     }
 
     [TearDown]
@@ -65,14 +66,14 @@ public sealed class MigratorTests
     {
         await NewMigrator().MigrateAsync();
 
-        Assert.That(await GetJournalAsync(), Is.EqualTo(Migrator.Known.Select(name => (name, time.GetUtcNow().ToUnixTimeMilliseconds()))));
+        Assert.That(await GetJournalAsync(), Is.EqualTo(NewMigrator().Known.Select(name => (name, time.GetUtcNow().ToUnixTimeMilliseconds()))));
         Assert.That(await NewMigrator().IsCurrentAsync(CancellationToken.None), Is.True);
     }
 
     [Test]
     public void Known_Migrations_AreNumberedWithoutGaps()
     {
-        Assert.That(Migrator.Known.Select(name => name[..5]), Is.EqualTo(Enumerable.Range(1, Migrator.Known.Count).Select(n => $"{n:0000}_")));
+        Assert.That(NewMigrator().Known.Select(name => name[..5]), Is.EqualTo(Enumerable.Range(1, NewMigrator().Known.Count).Select(n => $"{n:0000}_")));
     }
 
     [Test]
@@ -137,7 +138,7 @@ public sealed class MigratorTests
 
         await NewMigrator().MigrateAsync();
 
-        var run = await new RunRepository(database).GetAsync("anna", id, CancellationToken.None);
+        var run = await new RunRepository(database, new Node()).GetAsync("anna", id, CancellationToken.None);
         Assert.That((run!.Status, run.Attempt, run.Reply, run.Error?.Code, run.FirstSequence, run.LastSequence), Is.EqualTo(
             (status, 1, reply, errorCode, 1L, (long?)lastSequence)));
         Assert.That(run.Error?.Message, errorCode is null ? Is.Null : Is.Not.Empty);
@@ -148,7 +149,7 @@ public sealed class MigratorTests
     {
         await CreateFirstVersionAsync();
         await NewMigrator().MigrateAsync();
-        var run = (await new RunRepository(database).GetAsync("anna", "run-1", CancellationToken.None))!;
+        var run = (await new RunRepository(database, new Node()).GetAsync("anna", "run-1", CancellationToken.None))!;
 
         var log = RunLog.Restore(run.ToStarted("groq", "oss"), time, run.Reply, run.Marks, run.ToResult("anna"));
 
@@ -161,7 +162,7 @@ public sealed class MigratorTests
         await CreateFirstVersionAsync(isFourthFinished: true);
         await NewMigrator().MigrateAsync();
 
-        var admission = await new RunRepository(database).RetryAsync(
+        var admission = await new RunRepository(database, new Node()).RetryAsync(
             new RunRetry
             {
                 RunId = "run-2",
@@ -182,12 +183,14 @@ public sealed class MigratorTests
     {
         await CreateFirstVersionAsync();
         await NewMigrator().MigrateAsync();
-        var runs = new RunRepository(database);
+        var runs = new RunRepository(database, new Node());
 
-        var settled = await runs.SettleUnfinishedAsync(time.GetUtcNow(), CancellationToken.None);
+        await runs.TakeOverAsync(CancellationToken.None);
+        var held = (await runs.GetHeldAsync(CancellationToken.None)).Single();
+        var settled = await runs.SettleAsync(held.Id, held.LeaseNumber, time.GetUtcNow(), CancellationToken.None);
 
         var run = await runs.GetAsync("anna", "run-4", CancellationToken.None);
-        Assert.That((settled, run!.Status, run.LastSequence), Is.EqualTo((1, RunStatus.Incomplete, (long?)(RunLog.CrashGap + 1))));
+        Assert.That((settled.Outcome, run!.Status, run.LastSequence), Is.EqualTo((FinishOutcome.Stored, RunStatus.Incomplete, (long?)(RunLog.CrashGap + 1))));
     }
 
     [Test]
@@ -199,7 +202,7 @@ public sealed class MigratorTests
 
         await NewMigrator().MigrateAsync();
 
-        var run = (await new RunRepository(database).GetAsync("anna", "run-1", CancellationToken.None))!;
+        var run = (await new RunRepository(database, new Node()).GetAsync("anna", "run-1", CancellationToken.None))!;
         Assert.That(run.Attempts.Select(a => (a.Number, a.Outcome, a.Provider, a.Model, a.Usage, a.Error?.Code, a.Reply)), Is.EqualTo(new[]
         {
             (1, AttemptOutcome.Incomplete, "openai", "gpt", (TokenUsage?)new TokenUsage(5, 6, IsEstimated: true), "provider_timeout", "Ye"),

@@ -169,7 +169,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
     public async Task FinishAsync_RunThatWentOn_KeepsItsSeam()
     {
         var run = await BeginAsync("run-1", ChatId, Hello);
-        await Database.Runs.ContinueUnfinishedAsync(At(5), None);
+        await Database.ContinueUnfinishedAsync(At(5));
 
         await Database.Runs.FinishAsync(Reply(run, 1, "Hello world") with { HasFlushed = true, LastSequence = Gap + 13 }, None);
 
@@ -239,7 +239,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
         await BeginAsync("run-1", ChatId, Hello, World);
         Database.Restart();
 
-        await Database.Runs.SettleUnfinishedAsync(At(60), None);
+        await Database.SettleUnfinishedAsync(At(60));
 
         var stored = await Database.Runs.GetAsync(Anna, "run-1", None);
         Assert.That((stored!.Status, stored.Reply, stored.CompletedAt), Is.EqualTo((RunStatus.Incomplete, "Hello world", (DateTimeOffset?)At(60))));
@@ -251,7 +251,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
     {
         await BeginAsync("run-1", ChatId);
 
-        await Database.Runs.SettleUnfinishedAsync(At(60), None);
+        await Database.SettleUnfinishedAsync(At(60));
 
         var error = (await Database.Runs.GetAsync(Anna, "run-1", None))!.Error!;
         Assert.That((error.Code, error.Message, error.RetryAfter is not null), Is.EqualTo(("run_interrupted", RunError.ForShutdown().Message, true)));
@@ -265,7 +265,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
         await AppendAsync(run, failed, NewAttempt(2) with { Provider = "openai", Model = "gpt" });
         await AppendAsync(Hello);
 
-        await Database.Runs.SettleUnfinishedAsync(At(60), None);
+        await Database.SettleUnfinishedAsync(At(60));
 
         var stored = (await Database.Runs.GetAsync(Anna, "run-1", None))!;
         Assert.That((stored.Attempt, stored.Provider, stored.Model), Is.EqualTo((2, "openai", "gpt")));
@@ -284,7 +284,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
         var broken = NewAttempt(1, AttemptOutcome.Incomplete) with { Usage = new TokenUsage(11, 2, IsEstimated: true), FirstTokenAt = At(1), CompletedAt = At(2) };
         await AppendAsync(run, broken, NewAttempt(2));
 
-        await Database.Runs.SettleUnfinishedAsync(At(60), None);
+        await Database.SettleUnfinishedAsync(At(60));
 
         var stored = (await Database.Runs.GetAsync(Anna, "run-1", None))!;
         Assert.That(stored.Attempts.Select(a => a.Usage!.Value.OutputTokens), Is.EqualTo(new[] { 2, 0 }));
@@ -299,9 +299,9 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
         await Database.Chats.DeleteAsync(Anna, ChatId, None);
 
         if (onRestart == OnRestart.Settle)
-            await Database.Runs.SettleUnfinishedAsync(At(60), None);
+            await Database.SettleUnfinishedAsync(At(60));
         else
-            await Database.Runs.ContinueUnfinishedAsync(At(60), None);
+            await Database.ContinueUnfinishedAsync(At(60));
 
         Assert.That(await Database.QueryAsync<(string, string)>("select outcome, error_code from attempts"), Is.EqualTo(new[]
         {
@@ -315,7 +315,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
     {
         await BeginAsync("run-1", ChatId, Hello);
 
-        await Database.Runs.SettleUnfinishedAsync(At(60), None);
+        await Database.SettleUnfinishedAsync(At(60));
 
         Assert.That((await Database.Runs.GetAsync(Anna, "run-1", None))!.LastSequence, Is.EqualTo(Gap + 6));
     }
@@ -324,10 +324,10 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
     public async Task SettleUnfinishedAsync_RunThatHadGoneOnBefore_KeepsWhatAllProcessesWrote()
     {
         await BeginAsync("run-1", ChatId, Hello);
-        await Database.Runs.ContinueUnfinishedAsync(At(5), None);
+        await Database.ContinueUnfinishedAsync(At(5));
         await AppendAsync(World with { Sequence = Gap + 12 });
 
-        await Database.Runs.SettleUnfinishedAsync(At(60), None);
+        await Database.SettleUnfinishedAsync(At(60));
 
         var stored = await Database.Runs.GetAsync(Anna, "run-1", None);
         Assert.That((stored!.Reply, stored.LastSequence, stored.Marks.Count), Is.EqualTo(("Hello world", (long?)((2 * Gap) + 12), 1)));
@@ -337,7 +337,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
     public async Task SettleUnfinishedAsync_SettledRun_CanBeTriedAgain()
     {
         var run = await BeginAsync("run-1", ChatId, Hello);
-        await Database.Runs.SettleUnfinishedAsync(At(60), None);
+        await Database.SettleUnfinishedAsync(At(60));
 
         var admission = await Database.Runs.RetryAsync(Retry(run), None);
 
@@ -350,7 +350,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
         await BeginAsync("run-1", ChatId, Hello, World);
         Database.Restart();
 
-        var interrupted = (await Database.Runs.ContinueUnfinishedAsync(At(60), None)).Single();
+        var interrupted = (await Database.ContinueUnfinishedAsync(At(60))).Single();
 
         Assert.That((interrupted.UserId, interrupted.Question), Is.EqualTo((Anna, new RunQuestion("Question of run-1?", null))));
         Assert.That((interrupted.Run.Id, interrupted.Run.Status, interrupted.Run.Attempt, interrupted.Run.Reply), Is.EqualTo(
@@ -363,7 +363,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
     {
         await AppendAsync(await BeginAsync("run-1", ChatId, Hello), NewAttempt());
 
-        await Database.Runs.ContinueUnfinishedAsync(At(60), None);
+        await Database.ContinueUnfinishedAsync(At(60));
 
         var stored = await Database.Runs.GetAsync(Anna, "run-1", None);
         Assert.That((stored!.Status, stored.Attempt, stored.StartedAt), Is.EqualTo((RunStatus.InProgress, 2, (DateTimeOffset?)At(60))));
@@ -379,7 +379,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
     {
         await BeginAsync("run-1", ChatId);
 
-        var interrupted = (await Database.Runs.ContinueUnfinishedAsync(At(60), None)).Single();
+        var interrupted = (await Database.ContinueUnfinishedAsync(At(60))).Single();
 
         Assert.That((interrupted.Run.Reply, interrupted.Run.Marks[0]), Is.EqualTo(("", new RunContinued(Gap + 1, Offset: 0, Attempt: 2))));
     }
@@ -388,10 +388,10 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
     public async Task ContinueUnfinishedAsync_SecondCrash_HasBothSeams()
     {
         await BeginAsync("run-1", ChatId, Hello);
-        await Database.Runs.ContinueUnfinishedAsync(At(60), None);
+        await Database.ContinueUnfinishedAsync(At(60));
         await AppendAsync(World with { Sequence = Gap + 12 });
 
-        var interrupted = (await Database.Runs.ContinueUnfinishedAsync(At(70), None)).Single();
+        var interrupted = (await Database.ContinueUnfinishedAsync(At(70))).Single();
 
         Assert.That((interrupted.Run.Reply, interrupted.Run.Attempt), Is.EqualTo(("Hello world", 3)));
         Assert.That(interrupted.Run.Marks, Is.EqualTo(new[] { new RunContinued(Gap + 6, 5, 2), new RunContinued((2 * Gap) + 12, 11, 3) }));
@@ -405,7 +405,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
         await BeginAsync("run-b", ChatId);
         await BeginAsync("run-a", ChatId);
 
-        var interrupted = await Database.Runs.ContinueUnfinishedAsync(At(60), None);
+        var interrupted = await Database.ContinueUnfinishedAsync(At(60));
 
         Assert.That(interrupted.Select(i => (i.Run.Id, i.Run.Status, i.Run.Attempt, i.Run.Place.UserSequence)), Is.EqualTo(new[]
         {
@@ -418,11 +418,11 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
     {
         var run = await BeginAsync("run-1", ChatId, Hello);
         await BeginAsync("run-2", ChatId);
-        await Database.Runs.ContinueUnfinishedAsync(At(60), None);
+        await Database.ContinueUnfinishedAsync(At(60));
 
         var finished = await Database.Runs.FinishAsync(Reply(run, 1, "Hello world") with { HasFlushed = true }, None);
 
-        Assert.That(finished.Next, Is.EqualTo(new NextRun("run-2", 1, new RunPlace(3, 4))));
+        Assert.That(finished.Next, Is.EqualTo(new NextRun("run-2", 1)));
     }
 
     [Test]
@@ -430,7 +430,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
     {
         await AddTurnAsync(ChatId);
 
-        Assert.That(await Database.Runs.ContinueUnfinishedAsync(At(60), None), Is.Empty);
+        Assert.That(await Database.ContinueUnfinishedAsync(At(60)), Is.Empty);
     }
 
     [Test]
@@ -452,7 +452,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
     public async Task DeleteLogsAsync_RunsThatGoOn_KeepTheirSeams()
     {
         await BeginAsync("0-run-1", ChatId, Hello);
-        await Database.Runs.ContinueUnfinishedAsync(At(5), None);
+        await Database.ContinueUnfinishedAsync(At(5));
 
         var deleted = await Database.Runs.DeleteLogsAsync(At(1000), 10, None);
 
@@ -494,7 +494,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
     private async Task ContinueAndFinishAsync(string id, string chatId, int endedAt)
     {
         var run = await BeginAsync(id, chatId, Hello);
-        await Database.Runs.ContinueUnfinishedAsync(At(5), None);
+        await Database.ContinueUnfinishedAsync(At(5));
         await Database.Runs.FinishAsync(Reply(run, 1, "Hello", endedAt) with { HasFlushed = true, LastSequence = Gap + 7 }, None);
     }
 }

@@ -220,7 +220,7 @@ public sealed class RunRepositoryRetryTests(Engine engine) : RepositoryTestBase(
 
         Assert.That(admission, Is.EqualTo(new RunAdmission.Accepted(new RunPlace(1, 2), BusyWith: "run-2")));
         Assert.That((queued!.Status, queued.StartedAt), Is.EqualTo((RunStatus.Queued, (DateTimeOffset?)null)));
-        Assert.That(finished.Next, Is.EqualTo(new NextRun("run-1", 2, new RunPlace(1, 2))));
+        Assert.That(finished.Next, Is.EqualTo(new NextRun("run-1", 2)));
     }
 
     [Test]
@@ -233,7 +233,7 @@ public sealed class RunRepositoryRetryTests(Engine engine) : RepositoryTestBase(
         await Database.Runs.RetryAsync(Retry(run), None);
         var finished = await Database.Runs.FinishAsync(Reply(other, 3), None);
 
-        Assert.That(finished.Next, Is.EqualTo(new NextRun("run-1", 2, new RunPlace(1, 2))));
+        Assert.That(finished.Next, Is.EqualTo(new NextRun("run-1", 2)));
     }
 
     [Test]
@@ -271,7 +271,7 @@ public sealed class RunRepositoryRetryTests(Engine engine) : RepositoryTestBase(
     public async Task RetryAsync_RunThatWentOnAfterACrash_LosesItsSeams()
     {
         var run = await BeginAsync("run-1", ChatId, new RunText("", 4, 0, "Hel"));
-        await Database.Runs.ContinueUnfinishedAsync(At(5), None);
+        await Database.ContinueUnfinishedAsync(At(5));
         await Database.Runs.FinishAsync(Broken(run, RunStatus.Incomplete, "Hello"), None);
 
         await Database.Runs.RetryAsync(Retry(run, attempt: 3, firstSequence: 50_000_000), None);

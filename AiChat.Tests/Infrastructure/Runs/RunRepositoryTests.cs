@@ -120,7 +120,7 @@ public sealed class RunRepositoryTests(Engine engine) : RepositoryTestBase(engin
         var message = (await GetMessagesAsync())[1];
         Assert.Multiple(() =>
         {
-            Assert.That(finished, Is.EqualTo(new FinishedRun(IsChatThere: true, Next: null)));
+            Assert.That(finished, Is.EqualTo(new FinishedRun(FinishOutcome.Stored, Next: null)));
             Assert.That((message.Content, message.Status, message.Model, message.UpdatedAt), Is.EqualTo(("Certainly.", MessageStatus.Completed, "oss", At(2))));
             Assert.That((stored.Status, stored.Provider, stored.Model, stored.CompletedAt), Is.EqualTo(("completed", "groq", "oss", (long?)Ms(2))));
             Assert.That((stored.InputTokens, stored.OutputTokens, stored.UsageEstimated), Is.EqualTo(((long?)11, (long?)22, (long?)0)));
@@ -201,7 +201,7 @@ public sealed class RunRepositoryTests(Engine engine) : RepositoryTestBase(engin
         var third = await Database.Runs.FinishAsync(Reply(runs[2], 5), None);
         var next = await Database.Runs.StartAsync(NewRun("run-d", ChatId), None);
 
-        Assert.That((first.Next, second.Next, third.Next), Is.EqualTo(((NextRun?)new NextRun("run-b", 1, new RunPlace(3, 4)), (NextRun?)new NextRun("run-a", 1, new RunPlace(5, 6)), (NextRun?)null)));
+        Assert.That((first.Next, second.Next, third.Next), Is.EqualTo(((NextRun?)new NextRun("run-b", 1), (NextRun?)new NextRun("run-a", 1), (NextRun?)null)));
         Assert.That((begun.Status, begun.StartedAt), Is.EqualTo(("in_progress", (long?)Ms(10))));
         Assert.That(next, Is.EqualTo(new RunAdmission.Accepted(new RunPlace(7, 8), BusyWith: null)));
     }
@@ -230,7 +230,7 @@ public sealed class RunRepositoryTests(Engine engine) : RepositoryTestBase(engin
 
         var again = await Database.Runs.FinishAsync(Reply(runs[0], 1, "Second.", at: 20), None);
 
-        Assert.That(again, Is.EqualTo(new FinishedRun(IsChatThere: true, Next: null)));
+        Assert.That(again, Is.EqualTo(new FinishedRun(FinishOutcome.Stored, Next: null)));
         Assert.That((await GetMessagesAsync())[1].Content, Is.EqualTo("First."));
         Assert.That((await Database.Chats.GetAsync(Anna, ChatId, None))!.UpdatedAt, Is.EqualTo(At(10)));
         Assert.That(((await GetRunAsync("run-2")).Status, (await GetRunAsync("run-3")).Status), Is.EqualTo(("in_progress", "queued")));
@@ -246,7 +246,7 @@ public sealed class RunRepositoryTests(Engine engine) : RepositoryTestBase(engin
 
         var finished = await Database.Runs.FinishAsync(Reply(run, 1), None);
 
-        Assert.That(finished, Is.EqualTo(new FinishedRun(IsChatThere: false, Next: null)));
+        Assert.That(finished, Is.EqualTo(new FinishedRun(FinishOutcome.ChatDeleted, Next: null)));
         Assert.That(await Database.QuerySingleAsync<int>("select (select count(*) from messages) + (select count(*) from runs)"), Is.Zero);
     }
 
@@ -260,7 +260,7 @@ public sealed class RunRepositoryTests(Engine engine) : RepositoryTestBase(engin
         await Database.Runs.StartAsync(NewRun("run-3", "chat-2"), None);
         Database.Restart();
 
-        var settled = await Database.Runs.SettleUnfinishedAsync(At(60), None);
+        var settled = await Database.SettleUnfinishedAsync(At(60));
 
         var next = await Database.Runs.StartAsync(NewRun("run-4", ChatId), None);
         var run = await GetRunAsync("run-2");
@@ -286,7 +286,7 @@ public sealed class RunRepositoryTests(Engine engine) : RepositoryTestBase(engin
     {
         await AddTurnAsync(ChatId);
 
-        var settled = await Database.Runs.SettleUnfinishedAsync(At(60), None);
+        var settled = await Database.SettleUnfinishedAsync(At(60));
 
         Assert.That((settled, (await GetMessagesAsync())[1].UpdatedAt), Is.EqualTo((0, At(2))));
     }

@@ -22,7 +22,7 @@ public sealed class SqliteDatabaseTests
     public void SetUp()
     {
         folder = new TempFolder();
-        database = TestDatabase.Open(folder.File("test.db"));
+        database = TestDatabase.OpenSqlite(folder.File("test.db"));
     }
 
     [TearDown]
@@ -194,7 +194,7 @@ public sealed class SqliteDatabaseTests
         database.Dispose();
 
         Assert.That(File.Exists(database.Path + "-wal"), Is.False);
-        database = TestDatabase.Open(database.Path);
+        database = TestDatabase.OpenSqlite(database.Path);
         Assert.That(await CountAsync(), Is.EqualTo(1));
     }
 
@@ -212,7 +212,7 @@ public sealed class SqliteDatabaseTests
             await file.WriteAsync(new byte[file.Length / 2]);
         }
 
-        database = TestDatabase.Open(database.Path);
+        database = TestDatabase.OpenSqlite(database.Path);
         using var lease = await database.RentReaderAsync(None);
         using var rows = await lease.Connection.ExecuteReaderAsync("select name from things order by rowid");
         await rows.ReadAsync();
@@ -252,7 +252,7 @@ public sealed class SqliteDatabaseTests
     [Test]
     public void Open_FileInUse_IsRefusedAndLeavesItAlone()
     {
-        var failure = Assert.Throws<DatabaseStartupException>(() => TestDatabase.Open(database.Path));
+        var failure = Assert.Throws<DatabaseStartupException>(() => TestDatabase.OpenSqlite(database.Path));
 
         Assert.That(failure.Message, Does.StartWith($"The database file '{database.Path}' is in use by another AiChat process.").And.Contain("DATABASE_URL"));
         Assert.That(async () => await CreateTableAsync(), Throws.Nothing);
@@ -263,7 +263,7 @@ public sealed class SqliteDatabaseTests
     {
         database.Dispose();
 
-        database = TestDatabase.Open(database.Path);
+        database = TestDatabase.OpenSqlite(database.Path);
 
         Assert.That(async () => await CreateTableAsync(), Throws.Nothing);
     }
@@ -273,7 +273,7 @@ public sealed class SqliteDatabaseTests
     {
         var path = folder.File("new/folder/test.db");
 
-        using var other = TestDatabase.Open(path);
+        using var other = TestDatabase.OpenSqlite(path);
 
         Assert.That(File.Exists(path), Is.True);
         Assert.That(other.Path, Is.EqualTo(path));
@@ -286,7 +286,7 @@ public sealed class SqliteDatabaseTests
         var text = string.Concat(Enumerable.Repeat("Dear reader, this is no database. ", 100));
         File.WriteAllText(path, text);
 
-        var failure = Assert.Throws<DatabaseStartupException>(() => TestDatabase.Open(path));
+        var failure = Assert.Throws<DatabaseStartupException>(() => TestDatabase.OpenSqlite(path));
 
         Assert.That(failure.Message, Does.StartWith($"The database file '{path}' cannot be opened: it is not an SQLite database."));
         Assert.That(File.ReadAllText(path), Is.EqualTo(text));
@@ -297,17 +297,17 @@ public sealed class SqliteDatabaseTests
     {
         var path = folder.File("letter.txt");
         File.WriteAllText(path, new string('x', 4096));
-        Assert.Throws<DatabaseStartupException>(() => TestDatabase.Open(path));
+        Assert.Throws<DatabaseStartupException>(() => TestDatabase.OpenSqlite(path));
 
         File.Delete(path);
 
-        Assert.That(() => TestDatabase.Open(path).Dispose(), Throws.Nothing);
+        Assert.That(() => TestDatabase.OpenSqlite(path).Dispose(), Throws.Nothing);
     }
 
     [Test]
     public void Open_PathIsAFolder_IsRefused()
     {
-        var failure = Assert.Throws<DatabaseStartupException>(() => TestDatabase.Open(folder.Path));
+        var failure = Assert.Throws<DatabaseStartupException>(() => TestDatabase.OpenSqlite(folder.Path));
 
         Assert.That(failure.Message, Does.StartWith($"The database file '{folder.Path}' cannot be opened: it cannot be read or written."));
         File.Delete(folder.Path + ".lock");
@@ -319,7 +319,7 @@ public sealed class SqliteDatabaseTests
     [Platform(Include = "Linux")]
     public void Open_FolderThatCannotBeWritten_IsRefused(string path, string expected)
     {
-        var failure = Assert.Throws<DatabaseStartupException>(() => TestDatabase.Open(path));
+        var failure = Assert.Throws<DatabaseStartupException>(() => TestDatabase.OpenSqlite(path));
 
         Assert.That(failure.Message, Does.StartWith(expected).And.Contain("DATABASE_URL"));
     }

@@ -3,7 +3,7 @@ using Npgsql;
 namespace AiChat.Tests.Support;
 
 /// <summary>A database of a test's own on the shared server, gone with it, whoever is still connected.</summary>
-public sealed class PostgresDatabase(string server, string name) : IDisposable, IAsyncDisposable
+public sealed class PostgresCopy(string server, string name) : IDisposable, IAsyncDisposable
 {
     public string Name => name;
 
