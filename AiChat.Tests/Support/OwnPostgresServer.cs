@@ -48,8 +48,14 @@ public sealed class OwnPostgresServer : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await StopAsync(immediate: true);
-        folder.Dispose();
+        try
+        {
+            await StopAsync(immediate: true);
+        }
+        finally
+        {
+            folder.Dispose();
+        }
     }
 
     private static async Task RunAsync(params string[] arguments)
