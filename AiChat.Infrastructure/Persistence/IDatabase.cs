@@ -27,6 +27,10 @@ public interface IDatabase
     /// <exception cref="Core.Errors.UnavailableException">The database fails.</exception>
     Task<T> WriteAsync<T>(Func<DbConnection, Task<T>> work);
 
+    /// <summary>The same for a transaction whose last statements are known before any of them is run: one way to the database less for each.</summary>
+    /// <inheritdoc cref="WriteAsync"/>
+    Task<T> WriteEndingAsync<T>(Func<DbConnection, Task<Ending<T>>> work);
+
     /// <summary>A sentence for the operator: what is wrong when the database cannot be used, and what to do.</summary>
     string DescribeFailure(Exception failure);
 

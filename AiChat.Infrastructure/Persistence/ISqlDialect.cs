@@ -26,8 +26,8 @@ public interface ISqlDialect
     string ForShare { get; }
 
     /// <summary>
-    /// A statement to be put before another one, which then sees what others have committed before they gave up the chat's row
-    /// (<c>@ChatId</c>): empty, or a select with its semicolon.
+    /// Keeps others away from the chat (<c>@ChatId</c>): what the statements behind it find out about the chat stays true until the transaction
+    /// ends. Empty where nobody else writes.
     /// </summary>
     string LockChat { get; }
 

@@ -75,10 +75,10 @@ public sealed partial class RunRepository
         """;
 
     public Task<FinishedRun> SettleAsync(string runId, int leaseNumber, DateTimeOffset now, CancellationToken cancellationToken) =>
-        database.WriteAsync(async connection =>
+        database.WriteEndingAsync(async connection =>
         {
             if (await FindUnfinishedAsync(connection, runId, leaseNumber) is not { } run)
-                return new FinishedRun(FinishOutcome.TakenOver, Next: null);
+                return Ending.With<FinishedRun>(new FinishedRun(FinishOutcome.TakenOver, Next: null));
 
             var flushed = await ReadFlushedAsync(connection, run);
             await EndAttemptsAsync(connection, run, flushed, now);
@@ -103,8 +103,8 @@ public sealed partial class RunRepository
             }));
             await connection.ExecuteAsync(Statement.Of(DeleteTextSql, new { RunId = run.Id }));
             await BudgetRepository.SettleAsync(connection, run.Id);
-            await LockChatAsync(connection, run.ChatId);
-            return new FinishedRun(FinishOutcome.Stored, await LeaveChatAsync(connection, run.ChatId, run.Id, now));
+            return Ending.Reading<FinishedRun>(
+                async row => new FinishedRun(FinishOutcome.Stored, await ReadNextAsync(row)), [.. PassTurn(run.ChatId, run.Id, now)]);
         });
 
     /// <summary>What the dead process was doing is over; what it used beside the prompt is what it got to write.</summary>

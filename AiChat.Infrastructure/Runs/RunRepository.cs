@@ -4,6 +4,7 @@ using System.Text.Json.Serialization;
 using AiChat.Core.Budgets;
 using AiChat.Core.Idempotency;
 using AiChat.Core.Memory;
+using AiChat.Core.Models;
 using AiChat.Core.Nodes;
 using AiChat.Core.Runs;
 using AiChat.Infrastructure.Budgets;
@@ -67,35 +68,33 @@ public sealed partial class RunRepository(IDatabase database, Node node) : IRunR
         select exists (select 1 from messages where chat_id = @ChatId and sequence > @UserSequence and role = 'user')
         """;
 
-    public Task<RunAdmission> StartAsync(NewRun run, CancellationToken cancellationToken) => database.WriteAsync<RunAdmission>(async connection =>
+    public Task<RunAdmission> StartAsync(NewRun run, CancellationToken cancellationToken) => database.WriteEndingAsync(async connection =>
     {
         if (run.Key is not null && await IdempotencyRepository.ClaimAsync(connection, run.Key, run.Id, run.CreatedAt) is { } earlier)
-            return new RunAdmission.KeyTaken(earlier);
+            return Ending.With<RunAdmission>(new RunAdmission.KeyTaken(earlier));
 
         if (run.UserSequence is not null)
         {
             await LockChatAsync(connection, run.ChatId);
             if (await RefuseAnswerAsync(connection, run) is { } refusal)
-                return refusal;
+                return Ending.With<RunAdmission>(refusal);
         }
 
         var budget = await BudgetRepository.DecideAsync(connection, run.Claims);
         if (budget.Exceeded is not null)
-            return await RefuseAsync(connection, budget.Exceeded, budget.States, run.Key);
+            return Ending.With<RunAdmission>(await RefuseAsync(connection, budget.Exceeded, budget.States, run.Key));
 
         if (run.NewChat is not null)
-        {
             await connection.ExecuteAsync(Statement.Of(ChatRepository.InsertSql, run.NewChat));
-            await connection.ExecuteAsync(Statement.Of(ChatRepository.CountUpSql, new { run.UserId }));
-        }
 
         var chat = new ChatEntry(run.Id, run.ChatId, run.UserId, NewMessages: run.UserSequence is null ? 2 : 1, run.Admission.MostUnfinished, run.CreatedAt);
         if (await EnterChatAsync(connection, chat) is not { } entered)
-            return await RefuseAsync(connection, chat, run.Key);
+            return Ending.With<RunAdmission>(await RefuseAsync(connection, chat, run.Key));
 
+        await BudgetRepository.ReserveAsync(connection, run.Claims, run.Id, firstAttempt: 1);
         var place = new RunPlace(run.UserSequence ?? entered.MessageCount - 1, entered.MessageCount);
         var accepted = ToAccepted(entered, run.Id, place);
-        await connection.ExecuteAsync(Statement.Of(run.UserSequence is null ? InsertMessagesSql : InsertReplySql, new
+        var insertMessages = new BoundStatement(run.UserSequence is null ? InsertMessagesSql : InsertReplySql, new
         {
             run.Id,
             run.ChatId,
@@ -105,8 +104,8 @@ public sealed partial class RunRepository(IDatabase database, Node node) : IRunR
             run.AssistantMessageId,
             run.Message,
             run.CreatedAt,
-        }));
-        await connection.ExecuteAsync(Statement.Of(InsertRunSql, new
+        });
+        var insertRun = new BoundStatement(InsertRunSql, new
         {
             run.Id,
             run.ChatId,
@@ -123,9 +122,9 @@ public sealed partial class RunRepository(IDatabase database, Node node) : IRunR
             NodeId = node.Id,
             run.CreatedAt,
             StartedAt = accepted.BusyWith is null ? run.CreatedAt : default(DateTimeOffset?),
-        }));
-        await BudgetRepository.ReserveAsync(connection, run.Claims, run.Id, firstAttempt: 1);
-        return accepted with { Budgets = budget.States };
+        });
+        IEnumerable<BoundStatement> countChat = run.NewChat is null ? [] : [new BoundStatement(ChatRepository.CountUpSql, new { run.UserId })];
+        return Ending.With<RunAdmission>(accepted with { Budgets = budget.States }, [insertMessages, insertRun, .. countChat]);
     });
 
     private const string KeepReplySql = """
@@ -239,9 +238,7 @@ public sealed partial class RunRepository(IDatabase database, Node node) : IRunR
 
     private const string GetLeaseSql = "select lease_number from runs where id = @RunId";
 
-    /// <summary>Also locks the chat, because its turn is handed on next.</summary>
-    private readonly string finishMessageSql = $"""
-        {database.Dialect.LockChat}
+    private const string FinishMessageSql = """
         update messages set content = @Reply, status = @Status, model = @Model, sources = @Sources, updated_at = @CompletedAt
         where chat_id = @ChatId and sequence = @AssistantSequence
         """;
@@ -259,27 +256,33 @@ public sealed partial class RunRepository(IDatabase database, Node node) : IRunR
             order by user_sequence
             limit 1)
         where id = @ChatId and active_run_id = @RunId
-        returning active_run_id
         """;
 
+    /// <summary>The run that has the chat's turn now, where it still waits for it.</summary>
     private const string BeginNextSql = """
         update runs set status = 'in_progress', started_at = @CompletedAt
-        where id = @NextRunId
+        where id = (select active_run_id from chats where id = @ChatId) and status = 'queued'
         returning id, attempt
         """;
 
-    public Task<FinishedRun> FinishAsync(RunResult result, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
+    public Task<FinishedRun> FinishAsync(RunResult result, CancellationToken cancellationToken) => database.WriteEndingAsync(async connection =>
     {
-        // First, and whatever becomes of the rest: it was paid for, even when its chat is gone.
-        await Ledger.StoreAsync(database.Dialect, connection, [.. result.Attempts.Select(
-            attempt => attempt.ToEntry(result.RunId, result.ChatId, result.UserId, result.Alias, result.LeaseNumber))]);
         var hasReservations = await connection.ExecuteScalarAsync<bool?>(Statement.Of(FinishRunSql, ToFinishParameters(result)));
+        // Whatever becomes of the rest: it was paid for, even when its chat is gone.
+        LedgerEntry[] paid =
+            [.. result.Attempts.Select(attempt => attempt.ToEntry(result.RunId, result.ChatId, result.UserId, result.Alias, result.LeaseNumber))];
+        if (hasReservations != false)
+        {
+            await Ledger.StoreAsync(database.Dialect, connection, paid);
+            paid = [];
+        }
+
         if (hasReservations is null)
-            return await FindWhyNotAsync(connection, result);
+            return Ending.With<FinishedRun>(await FindWhyNotAsync(connection, result));
         if (hasReservations is true)
             await BudgetRepository.SettleAsync(connection, result.RunId);
 
-        await connection.ExecuteAsync(Statement.Of(finishMessageSql, new
+        var finishMessage = new BoundStatement(FinishMessageSql, new
         {
             result.ChatId,
             result.AssistantSequence,
@@ -288,12 +291,12 @@ public sealed partial class RunRepository(IDatabase database, Node node) : IRunR
             Model = result.Reply.Length > 0 ? result.Model : null,
             Sources = StoredSources.ToText(result.Sources),
             result.CompletedAt,
-        }));
-        if (result.HasFlushed)
-            await connection.ExecuteAsync(Statement.Of(DeleteTextSql, new { result.RunId }));
-        foreach (var mark in result.Marks)
-            await connection.ExecuteAsync(Statement.Of(InsertMarkSql, RunEventRow.Of(result.RunId, mark, result.LeaseNumber)));
-        return new FinishedRun(FinishOutcome.Stored, await LeaveChatAsync(connection, result.ChatId, result.RunId, result.CompletedAt));
+        });
+        IEnumerable<BoundStatement> deleteText = result.HasFlushed ? [new BoundStatement(DeleteTextSql, new { result.RunId })] : [];
+        var insertMarks = result.Marks.Select(mark => new BoundStatement(InsertMarkSql, RunEventRow.Of(result.RunId, mark, result.LeaseNumber)));
+        return Ending.Reading<FinishedRun>(
+            async row => new FinishedRun(FinishOutcome.Stored, await ReadNextAsync(row)),
+            [.. paid.Select(Ledger.ToStatement), finishMessage, .. deleteText, .. insertMarks, .. PassTurn(result.ChatId, result.RunId, result.CompletedAt)]);
     });
 
     private static async Task<FinishedRun> FindWhyNotAsync(DbConnection connection, RunResult result)
@@ -305,12 +308,18 @@ public sealed partial class RunRepository(IDatabase database, Node node) : IRunR
             lease is null ? FinishOutcome.ChatDeleted : lease == result.LeaseNumber ? FinishOutcome.Stored : FinishOutcome.TakenOver, Next: null);
     }
 
-    private static async Task<NextRun?> LeaveChatAsync(DbConnection connection, string chatId, string runId, DateTimeOffset now)
+    /// <summary>Hands the chat's turn on. The last statement gives the run that has it now, which is read by <see cref="ReadNextAsync"/>.</summary>
+    private IEnumerable<BoundStatement> PassTurn(string chatId, string runId, DateTimeOffset now)
     {
-        var nextRunId = await connection.QuerySingleOrDefaultAsync<string?>(
-            Statement.Of(LeaveChatSql, new { ChatId = chatId, RunId = runId, CompletedAt = now }));
-        return nextRunId is null ? null : await BeginNextAsync(connection, nextRunId, now);
+        var turn = new { ChatId = chatId, RunId = runId, CompletedAt = now };
+        if (lockChatSql.Length > 0)
+            yield return new BoundStatement(lockChatSql, turn);
+        yield return new BoundStatement(LeaveChatSql, turn);
+        yield return new BoundStatement(BeginNextSql, turn);
     }
+
+    private static async Task<NextRun?> ReadNextAsync(DbDataReader row) =>
+        await row.ReadAsync() ? new NextRun(row.GetString(0), row.GetInt32(1)) : null;
 
     private const string GetSql = """
         select r.id, r.chat_id, r.user_message_id, r.assistant_message_id, r.user_sequence, r.assistant_sequence, r.alias, r.temperature,
@@ -450,12 +459,6 @@ public sealed partial class RunRepository(IDatabase database, Node node) : IRunR
         return await connection.ExecuteScalarAsync<bool>(Statement.Of(IsOvertakenSql, message)) ? new RunAdmission.Overtaken() : null;
     }
 
-    private static async Task<NextRun> BeginNextAsync(DbConnection connection, string nextRunId, DateTimeOffset completedAt)
-    {
-        var next = await connection.QuerySingleAsync<NextRunRow>(Statement.Of(BeginNextSql, new { NextRunId = nextRunId, CompletedAt = completedAt }));
-        return new NextRun(next.Id, next.Attempt);
-    }
-
     private static object ToFinishParameters(RunResult result) => new
     {
         result.RunId,
@@ -484,12 +487,6 @@ public sealed partial class RunRepository(IDatabase database, Node node) : IRunR
     {
         public required int MessageCount { get; init; }
         public required string ActiveRunId { get; init; }
-    }
-
-    private sealed record NextRunRow
-    {
-        public required string Id { get; init; }
-        public required int Attempt { get; init; }
     }
 
     private sealed record RunPlaceRow

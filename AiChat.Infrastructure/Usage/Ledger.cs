@@ -36,6 +36,8 @@ internal static class Ledger
     public static Task StoreAsync(ISqlDialect dialect, DbConnection connection, IReadOnlyList<LedgerEntry> entries) =>
         dialect.ExecuteManyAsync(connection, StoreSql, [.. entries.Select(ToRow)]);
 
+    public static BoundStatement ToStatement(LedgerEntry entry) => new(StoreSql, ToRow(entry));
+
     private static LedgerRow ToRow(LedgerEntry entry)
     {
         var attempt = entry.Attempt;

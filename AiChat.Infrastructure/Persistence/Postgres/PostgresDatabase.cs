@@ -15,6 +15,8 @@ public sealed class PostgresDatabase : IDatabase, IAsyncDisposable, IDisposable
 
     private const string IsWritableSql = "select not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off'";
 
+    private static readonly BoundStatement Commit = new("commit", new { });
+
     private readonly NpgsqlDataSource source;
 
     public PostgresDatabase(IOptions<DatabaseOptions> options, ILoggerFactory loggers)
@@ -61,7 +63,9 @@ public sealed class PostgresDatabase : IDatabase, IAsyncDisposable, IDisposable
         }
     }
 
-    public async Task<T> WriteAsync<T>(Func<DbConnection, Task<T>> work)
+    public Task<T> WriteAsync<T>(Func<DbConnection, Task<T>> work) => WriteEndingAsync(async connection => Ending.With<T>(await work(connection)));
+
+    public async Task<T> WriteEndingAsync<T>(Func<DbConnection, Task<Ending<T>>> work)
     {
         for (var attempt = 0; ; attempt++)
         {
@@ -71,10 +75,9 @@ public sealed class PostgresDatabase : IDatabase, IAsyncDisposable, IDisposable
                 await using var connection = await source.OpenConnectionAsync();
                 // Goes to the server with the first statement.
                 await using var transaction = await connection.BeginTransactionAsync();
-                var result = await work(connection);
+                var ending = await work(connection);
                 isCommitting = true;
-                await transaction.CommitAsync();
-                return result;
+                return await EndAsync(connection, ending);
             }
             catch (Exception failure) when (isCommitting && !PostgresErrors.IsConflict(failure) && PostgresErrors.IsUnavailable(failure))
             {
@@ -90,6 +93,25 @@ public sealed class PostgresDatabase : IDatabase, IAsyncDisposable, IDisposable
                 throw UnavailableException.ForDatabase(failure);
             }
         }
+    }
+
+    /// <summary>The last statements and the commit in one go. Where a statement fails, the commit behind it is left out by the server.</summary>
+    private static async Task<T> EndAsync<T>(NpgsqlConnection connection, Ending<T> ending)
+    {
+        await using var batch = PostgresDialect.ToBatch(connection, [.. ending.Statements, Commit]);
+        await using var reader = await batch.ExecuteReaderAsync();
+        if (ending.Read is null)
+        {
+            await reader.CloseAsync();
+            return ending.Result;
+        }
+
+        // Statements without rows are passed over; locks have some.
+        foreach (var _ in ending.Statements.SkipLast(1).Where(s => s.Sql.StartsWith("select", StringComparison.Ordinal)))
+            await reader.NextResultAsync();
+        var result = await ending.Read(reader);
+        await reader.CloseAsync();
+        return result;
     }
 
     public async Task<bool> IsWritableAsync(CancellationToken cancellationToken)

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Data.Common;
 using System.Linq.Expressions;
 using System.Reflection;
@@ -8,6 +9,8 @@ namespace AiChat.Infrastructure.Persistence.Postgres;
 
 internal sealed class PostgresDialect : ISqlDialect
 {
+    private static readonly ConcurrentDictionary<Type, Property[]> PropertiesOf = new();
+
     public static PostgresDialect Instance { get; } = new();
 
     public string Name => "postgres";
@@ -22,7 +25,7 @@ internal sealed class PostgresDialect : ISqlDialect
 
     public string ForShare => "for share";
 
-    public string LockChat => "select from chats where id = @ChatId for no key update;";
+    public string LockChat => "select 1 from chats where id = @ChatId for no key update";
 
     /// <summary>All of them in one go over the network.</summary>
     public async Task<IReadOnlyList<TResult>> QueryManyAsync<T, TResult>(
@@ -32,7 +35,7 @@ internal sealed class PostgresDialect : ISqlDialect
     {
         if (rows.Count == 0)
             return [];
-        await using var batch = ToBatch(connection, sql, rows);
+        await using var batch = ToBatch(connection, rows.Select(row => new BoundStatement(sql, row)));
         await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
         var results = new List<TResult>(rows.Count);
         foreach (var row in rows)
@@ -50,39 +53,44 @@ internal sealed class PostgresDialect : ISqlDialect
     {
         if (rows.Count == 0)
             return;
-        await using var batch = ToBatch(connection, sql, rows);
+        await using var batch = ToBatch(connection, rows.Select(row => new BoundStatement(sql, row)));
         await batch.ExecuteNonQueryAsync();
     }
 
-    private static NpgsqlBatch ToBatch<T>(DbConnection connection, string sql, IReadOnlyList<T> rows)
+    internal static NpgsqlBatch ToBatch(DbConnection connection, IEnumerable<BoundStatement> statements)
     {
         var batch = new NpgsqlBatch((NpgsqlConnection)connection);
-        foreach (var row in rows)
+        foreach (var (sql, parameters) in statements)
         {
             var command = new NpgsqlBatchCommand(sql);
-            foreach (var property in Properties<T>.All)
-                command.Parameters.Add(property.ToParameter(row));
+            foreach (var property in PropertiesOf.GetOrAdd(parameters.GetType(), ReadProperties))
+            {
+                // A parameter that the text does not have would be sent all the same.
+                if (sql.Contains(property.Name, StringComparison.Ordinal))
+                    command.Parameters.Add(property.ToParameter(parameters));
+            }
+
             batch.BatchCommands.Add(command);
         }
 
         return batch;
     }
 
-    /// <summary>How the properties of a type become parameters; instants as Unix milliseconds, as everywhere.</summary>
-    private static class Properties<T>
-    {
-        public static IReadOnlyList<Property<T>> All { get; } =
-            [.. typeof(T).GetProperties(BindingFlags.Public | BindingFlags.Instance).Select(p => new Property<T>(p))];
-    }
+    /// <summary>How the properties of a type become parameters.</summary>
+    private static Property[] ReadProperties(Type type) =>
+        [.. type.GetProperties(BindingFlags.Public | BindingFlags.Instance).Select(p => new Property(p))];
 
-    private sealed class Property<T>(PropertyInfo property)
+    /// <summary>Instants are Unix milliseconds, as everywhere.</summary>
+    private sealed class Property(PropertyInfo property)
     {
-        private readonly Func<T, object?> read = Compile(property);
+        private readonly Func<object, object?> read = Compile(property);
         private readonly NpgsqlDbType type = ToType(Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType);
 
-        public NpgsqlParameter ToParameter(T row) => new(property.Name, type)
+        public string Name { get; } = "@" + property.Name;
+
+        public NpgsqlParameter ToParameter(object parameters) => new(property.Name, type)
         {
-            Value = read(row) switch
+            Value = read(parameters) switch
             {
                 null => DBNull.Value,
                 DateTimeOffset instant => instant.ToUnixTimeMilliseconds(),
@@ -90,10 +98,11 @@ internal sealed class PostgresDialect : ISqlDialect
             },
         };
 
-        private static Func<T, object?> Compile(PropertyInfo property)
+        private static Func<object, object?> Compile(PropertyInfo property)
         {
-            var row = Expression.Parameter(typeof(T));
-            return Expression.Lambda<Func<T, object?>>(Expression.Convert(Expression.Property(row, property), typeof(object)), row).Compile();
+            var row = Expression.Parameter(typeof(object));
+            var value = Expression.Property(Expression.Convert(row, property.DeclaringType!), property);
+            return Expression.Lambda<Func<object, object?>>(Expression.Convert(value, typeof(object)), row).Compile();
         }
 
         private static NpgsqlDbType ToType(Type type) =>

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Data.Common;
+using Dapper;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -95,6 +96,20 @@ public sealed partial class SqliteDatabase : IDatabase, IDisposable
     /// </summary>
     /// <exception cref="Core.Errors.UnavailableException">The disk or the file fails; nothing was written.</exception>
     public Task<T> WriteAsync<T>(Func<DbConnection, Task<T>> work) => queue.EnqueueAsync(work);
+
+    public Task<T> WriteEndingAsync<T>(Func<DbConnection, Task<Ending<T>>> work) => WriteAsync(async connection =>
+    {
+        var ending = await work(connection);
+        var (statements, read) = (ending.Statements, ending.Read);
+        for (var i = 0; i < statements.Count - (read is null ? 0 : 1); i++)
+            await connection.ExecuteAsync(Statement.Of(statements[i].Sql, statements[i].Parameters));
+        if (read is null)
+            return ending.Result;
+
+        // Not DisposeAsync: Dapper's reader then keeps the command, and its statement is compiled again next time.
+        using var row = await connection.ExecuteReaderAsync(Statement.Of(statements[^1].Sql, statements[^1].Parameters));
+        return await read(row);
+    });
 
     /// <summary>
     /// Whether transactions reach the disk. That costs nothing while they do. After one that did not, a small one is tried, so that a disk
