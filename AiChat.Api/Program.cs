@@ -10,6 +10,9 @@ using AiChat.Infrastructure.Persistence;
 using AiChat.Infrastructure.Providers;
 using AiChat.Infrastructure.WebSearch;
 
+if (args is [HealthCommand.Name, .. var settings])
+    return await HealthCommand.RunAsync(settings);
+
 // Slim: no IIS, no QUIC, no start-up hooks of others; HTTPS is asked for by name (HttpServerSetup).
 var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
 

@@ -7,7 +7,7 @@ namespace AiChat.Api.Configuration;
 internal static class HttpServerSetup
 {
     /// <summary>From the request to stop until the process is gone, whatever is open.</summary>
-    private static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(20);
+    public static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(20);
 
     /// <summary>Longest first line of a request in bytes: seed 001 puts contents into the query, and there one letter may take nine.</summary>
     private const int MaxRequestLineSize = 256 << 10;
