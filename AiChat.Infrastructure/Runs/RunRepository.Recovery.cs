@@ -1,5 +1,4 @@
 using System.Data.Common;
-using System.Text;
 using AiChat.Core.Memory;
 using AiChat.Core.Runs;
 using AiChat.Infrastructure.Budgets;
@@ -190,16 +189,11 @@ public sealed partial class RunRepository
     /// <summary>The text that was stored, and the first position behind everything the dead process may have shown.</summary>
     private static async Task<FlushedLog> ReadFlushedAsync(DbConnection connection, UnfinishedRow run)
     {
-        var reply = await ReadFlushedTextAsync(connection, run.Id, CancellationToken.None);
+        var texts = await connection.QueryAsync<string>(Statement.Of(FlushedTextSql, new { RunId = run.Id }));
+        var reply = string.Concat(texts);
         var marks = await GetMarksAsync(connection, run.Id, CancellationToken.None);
         var (mark, markOffset) = marks.Count == 0 ? (run.FirstSequence, 0) : (marks[^1].Sequence, marks[^1].Offset);
         return new FlushedLog(reply, marks, mark + (reply.Length - markOffset) + RunLog.CrashGap);
-    }
-
-    private static async Task<string> ReadFlushedTextAsync(DbConnection connection, string runId, CancellationToken cancellationToken)
-    {
-        var texts = await connection.QueryAsync<string>(Statement.Of(FlushedTextSql, new { RunId = runId }, cancellationToken));
-        return texts.Aggregate(new StringBuilder(), (all, text) => all.Append(text)).ToString();
     }
 
     private sealed record FlushedLog(string Reply, IReadOnlyList<RunMark> Marks, long NextSequence);
@@ -212,8 +206,11 @@ public sealed partial class RunRepository
         order by e.sequence
         """;
 
-    public Task<IReadOnlyList<RunNews>> GetNewsAsync(IReadOnlyList<RunCursor> cursors, CancellationToken cancellationToken) => database.ReadAsync(
-        connection => database.Dialect.QueryManyAsync(connection, NewsSql, cursors, ReadNewsAsync, cancellationToken), cancellationToken);
+    public Task<IReadOnlyList<RunNews>> GetNewsAsync(IReadOnlyList<RunCursor> cursors, CancellationToken cancellationToken) =>
+        database.ReadAsync(connection => GetNewsAsync(connection, cursors, cancellationToken), cancellationToken);
+
+    private Task<IReadOnlyList<RunNews>> GetNewsAsync(DbConnection connection, IReadOnlyList<RunCursor> cursors, CancellationToken cancellationToken) =>
+        database.Dialect.QueryManyAsync(connection, NewsSql, cursors, ReadNewsAsync, cancellationToken);
 
     private static async Task<RunNews> ReadNewsAsync(RunCursor cursor, DbDataReader row, CancellationToken cancellationToken)
     {

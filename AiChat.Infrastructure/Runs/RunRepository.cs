@@ -345,19 +345,26 @@ public sealed partial class RunRepository(IDatabase database, Node node) : IRunR
     public Task<StoredRun?> GetAsync(string userId, string runId, CancellationToken cancellationToken) =>
         database.ReadAsync(connection => GetAsync(connection, userId, runId, cancellationToken), cancellationToken);
 
-    private static async Task<StoredRun?> GetAsync(DbConnection connection, string userId, string runId, CancellationToken cancellationToken)
+    private async Task<StoredRun?> GetAsync(DbConnection connection, string userId, string runId, CancellationToken cancellationToken)
     {
-        var row = await connection.QuerySingleOrDefaultAsync<RunRow>(
-            Statement.Of(GetSql, new { RunId = runId, UserId = userId }, cancellationToken));
-        if (row is null)
+        if (await connection.QuerySingleOrDefaultAsync<RunRow>(Statement.Of(GetSql, new { RunId = runId, UserId = userId }, cancellationToken)) is not { } row)
             return null;
 
         var run = row.ToRun();
-        // While it goes on, its text is among its events. Most runs have one attempt and no sources, and so no marks.
         if (run.Status == RunStatus.InProgress)
-            run = run with { Reply = await ReadFlushedTextAsync(connection, runId, cancellationToken) };
-        if (run.Attempt > 1 || run.WebSearch || run.Status == RunStatus.InProgress)
+        {
+            // While it goes on, its text is among its events, in one look with the marks in it.
+            var log = (await GetNewsAsync(connection, [new RunCursor(runId, After: 0)], cancellationToken))[0];
+            if (log.IsEnded || log.FirstSequence != run.FirstSequence)
+                return await GetAsync(connection, userId, runId, cancellationToken);
+            run = run with { Reply = string.Concat(log.Texts.Select(t => t.Text)), Marks = [.. log.Texts.Select(t => t.Mark).OfType<RunMark>()] };
+        }
+        // Most runs have one attempt and no sources, and so no marks.
+        else if (run.Attempt > 1 || run.WebSearch)
+        {
             run = run with { Marks = await GetMarksAsync(connection, runId, cancellationToken) };
+        }
+
         var attempts = await connection.QueryAsync<AttemptRow>(Statement.Of(AttemptsSql, new { RunId = runId }, cancellationToken));
         return run with { Attempts = [.. attempts.Select(a => a.ToAttempt(run))] };
     }
