@@ -3,15 +3,15 @@ using Microsoft.Extensions.Hosting;
 namespace AiChat.Core.Nodes;
 
 /// <summary>
-/// What processes that share a database tell each other at once. A signal may get lost: what it says is in the database, where it is found a
-/// little later.
+/// What processes that share a database tell each other, and themselves, at once. A signal may get lost or come late: what it says is in the
+/// database, where it is looked for, and where it is found a little later without it.
 /// </summary>
 public interface INodeSignals : IHostedService
 {
-    /// <summary>Tells the other processes; returns at once, whatever becomes of it.</summary>
+    /// <summary>Tells this process and the others; returns at once, whatever becomes of it.</summary>
     void Send(NodeSignal signal);
 
-    /// <summary>Calls the handler with each signal of another process, one after another. It must be quick and must not throw.</summary>
+    /// <summary>Calls the handler with each signal, perhaps from several threads at once. It must be quick and must not throw.</summary>
     void Subscribe(Action<NodeSignal> handler);
 }
 

@@ -17,15 +17,16 @@ public sealed class PostgresDatabase : IDatabase, IAsyncDisposable, IDisposable
 
     private static readonly BoundStatement Commit = new("commit", new { });
 
+    private readonly DatabaseOptions options;
+    private readonly ILoggerFactory loggers;
     private readonly NpgsqlDataSource source;
 
     public PostgresDatabase(IOptions<DatabaseOptions> options, ILoggerFactory loggers)
     {
         InstantHandler.Register();
-        var builder = new NpgsqlDataSourceBuilder(PostgresUrl.Parse(options.Value));
-        builder.UseLoggerFactory(loggers);
-        source = builder.Build();
-        var settings = builder.ConnectionStringBuilder;
+        (this.options, this.loggers) = (options.Value, loggers);
+        source = CreateSource(this.options.MaxConnections);
+        var settings = new NpgsqlConnectionStringBuilder(source.ConnectionString);
         Location = $"{settings.Host}:{settings.Port}/{settings.Database}";
     }
 
@@ -33,7 +34,7 @@ public sealed class PostgresDatabase : IDatabase, IAsyncDisposable, IDisposable
 
     public string Location { get; }
 
-    /// <summary>Connections beside the pool's transactions, for listening and copying.</summary>
+    /// <summary>The pool behind <see cref="ReadAsync"/> and <see cref="WriteAsync"/>.</summary>
     internal NpgsqlDataSource Source => source;
 
     public Task<string> GetVersionAsync(CancellationToken cancellationToken) => ReadAsync(
@@ -125,6 +126,14 @@ public sealed class PostgresDatabase : IDatabase, IAsyncDisposable, IDisposable
         {
             return false;
         }
+    }
+
+    /// <summary>Connections beside those of <see cref="ReadAsync"/> and <see cref="WriteAsync"/>; belong to the caller.</summary>
+    internal NpgsqlDataSource CreateSource(int maxConnections)
+    {
+        var builder = new NpgsqlDataSourceBuilder(PostgresUrl.Parse(options)) { ConnectionStringBuilder = { MaxPoolSize = maxConnections } };
+        builder.UseLoggerFactory(loggers);
+        return builder.Build();
     }
 
     public void Dispose() => source.Dispose();

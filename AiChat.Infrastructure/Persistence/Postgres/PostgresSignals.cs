@@ -30,17 +30,42 @@ public sealed partial class PostgresSignals(PostgresDatabase database, Node node
     private readonly Channel<NodeSignal> outgoing = System.Threading.Channels.Channel.CreateBounded<NodeSignal>(
         new BoundedChannelOptions(MostWaiting) { FullMode = BoundedChannelFullMode.DropWrite, SingleReader = true });
 
+    /// <summary>One listens and one tells; neither waits for the connections of requests.</summary>
+    private readonly NpgsqlDataSource connections = database.CreateSource(maxConnections: 2);
+
     private Action<NodeSignal> handlers = _ => { };
+    private Task sending = Task.CompletedTask;
+    private bool isNotifyFailing;
+    private bool isListenFailing;
 
     public void Send(NodeSignal signal)
     {
+        handlers(signal);
         if (node.HasOthers)
             outgoing.Writer.TryWrite(signal);
     }
 
     public void Subscribe(Action<NodeSignal> handler) => handlers += handler;
 
-    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(SendAllAsync(stoppingToken), ListenAsync(stoppingToken));
+    /// <summary>What was said until now is still told.</summary>
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        outgoing.Writer.TryComplete();
+        await sending.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await base.StopAsync(cancellationToken);
+    }
+
+    public override void Dispose()
+    {
+        connections.Dispose();
+        base.Dispose();
+    }
+
+    protected override Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        sending = SendAllAsync(stoppingToken);
+        return Task.WhenAll(sending, ListenAsync(stoppingToken));
+    }
 
     private async Task SendAllAsync(CancellationToken stoppingToken)
     {
@@ -73,14 +98,17 @@ public sealed partial class PostgresSignals(PostgresDatabase database, Node node
     {
         try
         {
-            await using var command = database.Source.CreateCommand(NotifySql);
+            await using var command = connections.CreateCommand(NotifySql);
             command.Parameters.AddWithValue("Payload", payload);
             await command.ExecuteNonQueryAsync(stoppingToken);
+            isNotifyFailing = false;
         }
         catch (Exception failure)
         {
             // The others look by themselves now and then.
-            LogNotifyFailed(failure);
+            if (!isNotifyFailing && !stoppingToken.IsCancellationRequested)
+                LogNotifyFailed(failure);
+            isNotifyFailing = true;
         }
     }
 
@@ -90,22 +118,21 @@ public sealed partial class PostgresSignals(PostgresDatabase database, Node node
         {
             try
             {
-                await using var connection = await database.Source.OpenConnectionAsync(stoppingToken);
+                await using var connection = await connections.OpenConnectionAsync(stoppingToken);
                 connection.Notification += (_, notification) => Take(notification.Payload);
                 await using (var command = new NpgsqlCommand($"listen {Channel}", connection))
                     await command.ExecuteNonQueryAsync(stoppingToken);
+                isListenFailing = false;
                 if (!isFirst)
                     handlers(new NodeSignal(NodeSignalKind.Missed, ""));
                 await ReceiveAsync(connection, stoppingToken);
             }
-            catch (Exception failure) when (!stoppingToken.IsCancellationRequested)
+            catch (Exception failure)
             {
-                LogListenFailed(failure);
+                if (!isListenFailing && !stoppingToken.IsCancellationRequested)
+                    LogListenFailed(failure);
+                isListenFailing = true;
                 await Task.Delay(ReconnectDelay, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            }
-            catch (OperationCanceledException)
-            {
-                // The server ends.
             }
         }
     }
