@@ -56,8 +56,9 @@ public class TurnBenchmarks
         var queries = new SearchQueryWriter(messages, calls, webOptions);
         var generator = new RunGenerator(context, queries, web, options, TimeProvider.System, NullLogger<RunGenerator>.Instance);
         var titles = new TitleWriter(chats, calls, Options.Create(new TitleOptions()), NullLogger<TitleWriter>.Instance);
-        var mirrors = new RunMirrors(runs, new NodeRepository(database.Sqlite, node), signals, TimeProvider.System, NullLogger<RunMirrors>.Instance);
         executor = new RunExecutor(runs, generator, titles, signals, options, lifetime, TimeProvider.System, NullLogger<RunExecutor>.Instance);
+        var nodes = new NodeRepository(database.Sqlite, node);
+        var mirrors = new RunMirrors(runs, nodes, executor, signals, TimeProvider.System, NullLogger<RunMirrors>.Instance);
         service = new RunService(
             chats, messages, runs, new IdempotencyRepository(database.Sqlite), registry, context, web, budgets, executor, mirrors, signals, options, TimeProvider.System);
     }

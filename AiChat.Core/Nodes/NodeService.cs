@@ -21,18 +21,28 @@ public sealed partial class NodeService(
     /// <summary>The longest a run whose chat is gone may need to note that.</summary>
     private static readonly TimeSpan OrphanGrace = TimeSpan.FromMinutes(1);
 
-    private DateTimeOffset aliveSince;
-    private DateTimeOffset lastTickAt;
-    private bool isFailing;
+    private readonly RunSignal wake = new();
+    private long aliveSince;
+    private long renewedAt;
+    private bool isRenewFailing;
+    private bool isSyncFailing;
 
     private TimeSpan Lease => options.Value.LeaseTime * LeaseShare;
 
+    private TimeSpan Tick => options.Value.LeaseTime / TicksPerLease;
+
+    /// <summary>
+    /// Whether this process could say for a whole lease that it is alive. After a time when it could not, perhaps nobody could: everybody gets
+    /// the time for that first.
+    /// </summary>
+    private bool KnowsTheDead => time.GetElapsedTime(Volatile.Read(ref aliveSince)) > Lease && time.GetElapsedTime(Volatile.Read(ref renewedAt)) <= Lease;
+
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
-        aliveSince = lastTickAt = time.GetUtcNow();
         if (nodes.IsShared)
         {
             signals.Subscribe(Handle);
+            aliveSince = renewedAt = time.GetTimestamp();
             node.HasOthers = await nodes.RenewAsync(Lease, cancellationToken) > 0;
         }
         else
@@ -51,47 +61,71 @@ public sealed partial class NodeService(
             await LeaveAsync(cancellationToken);
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    /// <summary>Two loops: however long it takes to settle what the dead left behind, the others hear that this process lives.</summary>
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) =>
+        nodes.IsShared ? Task.WhenAll(KeepRenewingAsync(stoppingToken), KeepSyncingAsync(stoppingToken)) : Task.CompletedTask;
+
+    private async Task KeepRenewingAsync(CancellationToken stoppingToken)
     {
-        if (!nodes.IsShared)
-            return;
-        using var timer = new PeriodicTimer(options.Value.LeaseTime / TicksPerLease, time);
-        try
+        var due = new RunSignal();
+        await using var stop = stoppingToken.UnsafeRegister(_ => due.Set(), null);
+        await using var ticks = time.CreateTimer(_ => due.Set(), null, Tick, Tick);
+        while (!stoppingToken.IsCancellationRequested)
         {
-            do
-            {
-                await TickAsync(stoppingToken);
-            }
-            while (await timer.WaitForNextTickAsync(stoppingToken));
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // The server ends.
+            await RenewAsync(stoppingToken);
+            await due.WaitAsync();
         }
     }
 
-    private async Task TickAsync(CancellationToken cancellationToken)
+    private async Task KeepSyncingAsync(CancellationToken stoppingToken)
     {
-        var now = time.GetUtcNow();
-        // Paused: what was seen of the others before is too old.
-        if (now - lastTickAt > Lease)
-            aliveSince = now;
-        lastTickAt = now;
+        await using var stop = stoppingToken.UnsafeRegister(_ => wake.Set(), null);
+        await using var ticks = time.CreateTimer(_ => wake.Set(), null, Tick, Tick);
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            await SyncAsync(stoppingToken);
+            await wake.WaitAsync();
+        }
+    }
+
+    private async Task RenewAsync(CancellationToken cancellationToken)
+    {
         try
         {
+            var begunAt = time.GetTimestamp();
             node.HasOthers = await nodes.RenewAsync(Lease, cancellationToken) > 0;
-            // While the database was away nobody could say that he is alive: everybody gets the time for that first.
-            if (now - aliveSince > Lease)
+            // Paused, or cut off: what was seen of the others before is too old.
+            if (time.GetElapsedTime(renewedAt) > Lease)
+                Volatile.Write(ref aliveSince, time.GetTimestamp());
+            Volatile.Write(ref renewedAt, begunAt);
+            isRenewFailing = false;
+        }
+        catch (Exception failure)
+        {
+            if (cancellationToken.IsCancellationRequested)
+                return;
+            if (!isRenewFailing)
+                LogRenewFailed(failure);
+            isRenewFailing = true;
+            Volatile.Write(ref aliveSince, time.GetTimestamp());
+        }
+    }
+
+    private async Task SyncAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            // One that ends leaves them to the others.
+            if (KnowsTheDead && !executor.IsStopping)
                 await TakeOverAsync(cancellationToken);
             await recovery.SyncAsync(cancellationToken);
-            isFailing = false;
+            isSyncFailing = false;
         }
-        catch (Exception failure) when (failure is not OperationCanceledException)
+        catch (Exception failure)
         {
-            if (!isFailing)
-                LogTickFailed(failure);
-            isFailing = true;
-            aliveSince = time.GetUtcNow();
+            if (!isSyncFailing && !cancellationToken.IsCancellationRequested)
+                LogSyncFailed(failure);
+            isSyncFailing = true;
         }
     }
 
@@ -108,21 +142,14 @@ public sealed partial class NodeService(
             LogTakenOver(taken);
     }
 
-    /// <summary>What another process says.</summary>
+    /// <summary>A signal may come late: what it says of a run counts only if the database still says so.</summary>
     private void Handle(NodeSignal signal)
     {
-        switch (signal.Kind)
-        {
-            case NodeSignalKind.TurnCame:
-                executor.BeginNext(signal.Id);
-                break;
-            case NodeSignalKind.CancelRequested:
-                executor.Find(signal.Id)?.Stop(RunStopReason.Cancelled);
-                break;
-            case NodeSignalKind.ChatDeleted:
-                executor.StopChat(signal.Id);
-                break;
-        }
+        if (signal.Kind == NodeSignalKind.ChatDeleted)
+            executor.StopChat(signal.Id);
+        else if (signal.Kind == NodeSignalKind.Missed
+            || (signal.Kind is NodeSignalKind.TurnCame or NodeSignalKind.CancelRequested && executor.Find(signal.Id) is not null))
+            wake.Set();
     }
 
     private async Task LeaveAsync(CancellationToken cancellationToken)
@@ -142,7 +169,10 @@ public sealed partial class NodeService(
     private partial void LogTakenOver(int count);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "This process cannot say that it is alive; its runs go on, and other processes may take them over")]
-    private partial void LogTickFailed(Exception failure);
+    private partial void LogRenewFailed(Exception failure);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "This process cannot look up which runs are its own; it is tried again")]
+    private partial void LogSyncFailed(Exception failure);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "This process could not say that it ends; others notice it within Runs:LeaseTime")]
     private partial void LogLeaveFailed(Exception failure);

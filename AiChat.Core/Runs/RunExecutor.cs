@@ -30,6 +30,9 @@ public sealed partial class RunExecutor(
     /// <summary>From the first moment of a shutdown on: no new run is taken.</summary>
     public bool IsStopping => lifetime.ApplicationStopping.IsCancellationRequested;
 
+    /// <summary>Cancelled when a shutdown leaves runs no more time.</summary>
+    public CancellationToken Expired => shutdown.Token;
+
     /// <summary>Cancelled when every run has ended and been shown for a while: who has not read its end by then is not waited for.</summary>
     public CancellationToken Released => release.Token;
 
@@ -96,14 +99,6 @@ public sealed partial class RunExecutor(
     /// begun then, finds itself stopped, and tells the one who waits.
     /// </summary>
     public void Queue(ActiveRun run) => run.Stopped.UnsafeRegister(_ => Begin(run), null);
-
-    /// <summary>Begins a run whose turn has come, where it is known; another process may have it. Returns at once.</summary>
-    public void BeginNext(string runId)
-    {
-        // On a thread of its own: a long queue would nest, one run inside the end of the other.
-        if (Find(runId) is { } run)
-            ThreadPool.UnsafeQueueUserWorkItem(static self => _ = self.Executor.BeginAcceptedAsync(self.Run), (Executor: this, Run: run), preferLocal: false);
-    }
 
     /// <summary>Tells those who follow the run from other processes to look at it.</summary>
     public void Announce(string runId) => signals.Send(new NodeSignal(NodeSignalKind.RunChanged, runId));
@@ -175,14 +170,15 @@ public sealed partial class RunExecutor(
         }
     }
 
-    /// <summary>Lets the run begin whose turn it is now, here or where it is.</summary>
+    /// <summary>Lets the run begin whose turn it is now, here or where it is. Returns at once.</summary>
     public void Pass(NextRun next)
     {
-        // Not of that attempt any more when it was cancelled and is tried again, this moment.
         if (Find(next.Id) is not { } run)
             signals.Send(new NodeSignal(NodeSignalKind.TurnCame, next.Id));
+        // Not of that attempt any more when it was cancelled and is tried again, this moment.
         else if (run.Log.Attempt == next.Attempt)
-            BeginNext(next.Id);
+            // On a thread of its own: a long queue would nest, one run inside the end of the other.
+            ThreadPool.UnsafeQueueUserWorkItem(static self => _ = self.Executor.BeginAcceptedAsync(self.Run), (Executor: this, Run: run), preferLocal: false);
     }
 
     private async Task BeginAcceptedAsync(ActiveRun run)

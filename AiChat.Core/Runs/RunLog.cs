@@ -37,6 +37,7 @@ public sealed class RunLog
     private bool isClosed;
     private bool isBroken;
     private bool isCondensed;
+    private bool isMirror;
 
     public RunLog(RunStarted started, TimeProvider time) => (this.started, this.time) = (started, time);
 
@@ -89,6 +90,17 @@ public sealed class RunLog
         log.flushedMarks = log.marks.Count;
         if (result is not null)
             log.end = new RunEnded(result.LastSequence ?? log.GetSequence(text.Length) + 1, result);
+        return log;
+    }
+
+    /// <summary>
+    /// The log of a run that another process writes, as far as it is stored; <see cref="Take"/> adds what comes. A follower may have seen more
+    /// of it than is here: its position is waited for.
+    /// </summary>
+    public static RunLog Mirror(RunStarted started, TimeProvider time, string text, IEnumerable<RunMark> marks)
+    {
+        var log = Restore(started, time, text, marks, result: null);
+        log.isMirror = true;
         return log;
     }
 
@@ -181,7 +193,8 @@ public sealed class RunLog
         lock (gate)
         {
             marks.AddRange(allMarks.Skip(marks.Count));
-            text.Append(reply, text.Length, Math.Max(0, reply.Length - text.Length));
+            if (reply.Length > text.Length)
+                text.Append(reply, text.Length, reply.Length - text.Length);
             isClosed = true;
         }
     }
@@ -343,6 +356,9 @@ public sealed class RunLog
             var offset = markOffset + (after - mark);
             if (after == end?.Sequence)
                 return new Cursor { Offset = text.Length, Marks = marks.Count, IsAfterEnd = true };
+            // Shown by the process that writes it, and not stored yet.
+            if (isMirror && end is null && passed == marks.Count && offset > text.Length)
+                return new Cursor { Awaited = after };
             // Nowhere: behind what a crash left of the text, behind everything, or inside a character.
             return offset > GetLimit(passed) || (offset < text.Length && char.IsLowSurrogate(text[(int)offset]))
                 ? new Cursor { IsLost = true }
@@ -361,7 +377,9 @@ public sealed class RunLog
     {
         lock (gate)
         {
-            if (cursor.IsAfterEnd)
+            if (cursor.Awaited is { } position)
+                cursor = Locate(position);
+            if (cursor.IsAfterEnd || cursor.Awaited is not null)
                 return null;
             if (cursor.IsBeforeStart)
             {
@@ -420,6 +438,7 @@ public sealed class RunLog
         public bool IsBeforeStart;
         public bool IsLost;
         public bool IsAfterEnd;
+        public long? Awaited;
     }
 
     /// <summary>Whoever waits for news of the log.</summary>

@@ -11,14 +11,14 @@ namespace AiChat.Core.Runs;
 /// the other process says when to look; where none comes, it is looked now and then.
 /// </summary>
 public sealed partial class RunMirrors(
-    IRunRepository runs, INodeRepository nodes, INodeSignals signals, TimeProvider time, ILogger<RunMirrors> logger) : BackgroundService
+    IRunRepository runs, INodeRepository nodes, RunExecutor executor, INodeSignals signals, TimeProvider time, ILogger<RunMirrors> logger) : BackgroundService
 {
     /// <summary>How late news comes when its signal was lost.</summary>
-    private static readonly TimeSpan PollInterval = TimeSpan.FromSeconds(1);
+    public static readonly TimeSpan PollInterval = TimeSpan.FromSeconds(1);
 
     private readonly ConcurrentDictionary<string, Mirror> mirrors = new();
     private readonly ConcurrentDictionary<string, bool> changed = new();
-    private readonly SemaphoreSlim wake = new(0, 1);
+    private readonly RunSignal wake = new();
     private bool isFailing;
 
     /// <summary>Whether runs can be executed elsewhere at all.</summary>
@@ -29,10 +29,18 @@ public sealed partial class RunMirrors(
     /// <param name="stored">The run as it is stored.</param>
     /// <param name="started">How its log begins.</param>
     /// <param name="isReplay">Whether the request that asked for it had been accepted before.</param>
+    /// <exception cref="UnavailableException">The server ends.</exception>
     internal RunHandle Follow(string userId, StoredRun stored, RunStarted started, bool isReplay)
     {
-        var mirror = mirrors.GetOrAdd(stored.Id, _ => new Mirror(
-            userId, stored, RunLog.Restore(started, time, stored.Reply, stored.Marks, result: null)));
+        if (executor.Expired.IsCancellationRequested)
+            throw UnavailableException.ForShutdown();
+        var mirror = mirrors.GetOrAdd(stored.Id, _ => new Mirror(userId, stored, RunLog.Mirror(started, time, stored.Reply, stored.Marks)));
+        if (mirror.Stored.FirstSequence < stored.FirstSequence)
+        {
+            Drop(mirror, UnavailableException.ForTakenOver());
+            return Follow(userId, stored, started, isReplay);
+        }
+
         // It may have changed since it was read.
         Wake(stored.Id);
         return new RunHandle(stored.Id, stored.ChatId, mirror.Log, mirror.Completion.Task) { IsReplay = isReplay };
@@ -44,24 +52,18 @@ public sealed partial class RunMirrors(
         return base.StartAsync(cancellationToken);
     }
 
-    public override void Dispose()
-    {
-        wake.Dispose();
-        base.Dispose();
-    }
-
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         if (!IsEnabled)
             return;
-        var polledAt = time.GetUtcNow();
-        while (!stoppingToken.IsCancellationRequested)
+        // In a shutdown, replies of others are followed as long as those of this process are.
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, executor.Expired);
+        await using var stop = end.Token.UnsafeRegister(_ => wake.Set(), null);
+        await using var poll = time.CreateTimer(_ => WakeAll(), null, PollInterval, PollInterval);
+        while (!end.IsCancellationRequested)
         {
-            await ((Task)wake.WaitAsync(PollInterval, stoppingToken)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            var isPoll = time.GetUtcNow() - polledAt >= PollInterval;
-            if (isPoll)
-                polledAt = time.GetUtcNow();
-            await LookAsync(isPoll, stoppingToken);
+            await wake.WaitAsync();
+            await LookAsync(end.Token);
         }
 
         foreach (var mirror in mirrors.Values)
@@ -73,31 +75,32 @@ public sealed partial class RunMirrors(
         if (signal.Kind == NodeSignalKind.RunChanged && mirrors.ContainsKey(signal.Id))
             Wake(signal.Id);
         else if (signal.Kind is NodeSignalKind.Missed or NodeSignalKind.ChatDeleted)
-            mirrors.Keys.ToList().ForEach(Wake);
+            WakeAll();
+    }
+
+    private void WakeAll()
+    {
+        foreach (var (runId, _) in mirrors)
+            Wake(runId);
     }
 
     private void Wake(string runId)
     {
         changed[runId] = true;
-        try
-        {
-            wake.Release();
-        }
-        catch (SemaphoreFullException)
-        {
-            // It is awake already.
-        }
+        wake.Set();
     }
 
-    private async Task LookAsync(bool isPoll, CancellationToken cancellationToken)
+    private async Task LookAsync(CancellationToken cancellationToken)
     {
-        var ids = isPoll ? [.. mirrors.Keys] : changed.Keys.ToList();
-        foreach (var id in ids)
-            changed.TryRemove(id, out _);
-        var looked = ids.Select(mirrors.GetValueOrDefault).OfType<Mirror>().ToList();
+        var looked = new List<Mirror>();
+        foreach (var (runId, _) in changed)
+        {
+            if (changed.TryRemove(runId, out _) && mirrors.TryGetValue(runId, out var mirror))
+                looked.Add(mirror);
+        }
+
         if (looked.Count == 0)
             return;
-
         try
         {
             var news = await runs.GetNewsAsync([.. looked.Select(m => new RunCursor(m.Stored.Id, m.Log.Position))], cancellationToken);
@@ -105,10 +108,10 @@ public sealed partial class RunMirrors(
                 await TakeAsync(looked[i], news[i], cancellationToken);
             isFailing = false;
         }
-        catch (Exception failure) when (!cancellationToken.IsCancellationRequested)
+        catch (Exception failure)
         {
             // The next poll looks at all of them.
-            if (!isFailing)
+            if (!isFailing && !cancellationToken.IsCancellationRequested)
                 LogLookFailed(failure, looked.Count);
             isFailing = true;
         }
@@ -122,8 +125,12 @@ public sealed partial class RunMirrors(
             Drop(mirror, UnavailableException.ForTakenOver());
         else if (!news.IsEnded)
             mirror.Log.Take(news.Texts);
-        else if (await runs.GetAsync(mirror.UserId, mirror.Stored.Id, cancellationToken) is { CompletedAt: not null } ended)
+        else if (await runs.GetAsync(mirror.UserId, mirror.Stored.Id, cancellationToken) is { CompletedAt: not null } ended
+            && ended.FirstSequence == mirror.Stored.FirstSequence)
             End(mirror, ended.ToResult(mirror.UserId), ended.Reply, ended.Marks);
+        else
+            // Begun anew since, or gone.
+            Wake(mirror.Stored.Id);
     }
 
     private void End(Mirror mirror, RunResult result, string? reply = null, IReadOnlyList<RunMark>? marks = null)

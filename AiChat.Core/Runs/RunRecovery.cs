@@ -11,6 +11,9 @@ public sealed partial class RunRecovery(
     /// <summary>How often a reply is gone on with: the one that makes the server crash must not do so for ever, nor be paid for each time.</summary>
     private const int MostContinuations = 3;
 
+    /// <summary>Chats whose runs are settled at the same time: a process that died may have left thousands.</summary>
+    private const int MostAtOnce = 8;
+
     /// <summary>
     /// Looks at every unfinished run of this process. What another process has asked for or given up comes true here, also when its signal
     /// was lost.
@@ -20,8 +23,8 @@ public sealed partial class RunRecovery(
         // Before the database is asked: what is accepted since is not among what it says.
         var known = executor.Active.Where(r => r.Admission is { IsCompletedSuccessfully: true, Result: true }).ToList();
         var held = await runs.GetHeldAsync(cancellationToken);
-        var ids = held.Select(h => h.Id).ToHashSet();
-        foreach (var lost in known.Where(r => !ids.Contains(r.Run.Id)))
+        var leases = held.ToDictionary(h => h.Id, h => h.LeaseNumber);
+        foreach (var lost in known.Where(r => !leases.TryGetValue(r.Run.Id, out var lease) || lease != r.LeaseNumber))
             lost.Stop(RunStopReason.Lost);
 
         var left = held.Where(h => executor.Find(h.Id) is null).ToList();
@@ -49,18 +52,29 @@ public sealed partial class RunRecovery(
     private async Task SettleAsync(IReadOnlyList<HeldRun> left, CancellationToken cancellationToken)
     {
         var settled = 0;
-        foreach (var run in left)
+        // Those of a chat one after another: they hand its turn on.
+        var parallel = new ParallelOptions { MaxDegreeOfParallelism = MostAtOnce, CancellationToken = cancellationToken };
+        await Parallel.ForEachAsync(left.GroupBy(r => r.ChatId), parallel, async (chat, ct) =>
         {
-            var finished = await runs.SettleAsync(run.Id, run.LeaseNumber, time.GetUtcNow(), cancellationToken);
-            if (finished.Outcome == FinishOutcome.Stored)
-                settled++;
-            if (finished.Next is { } next)
-                executor.Pass(next);
-            executor.Announce(run.Id);
-        }
-
+            foreach (var run in chat)
+            {
+                if (await SettleAsync(run, ct))
+                    Interlocked.Increment(ref settled);
+            }
+        });
         if (settled > 0)
             LogSettled(settled);
+    }
+
+    private async Task<bool> SettleAsync(HeldRun run, CancellationToken cancellationToken)
+    {
+        var finished = await runs.SettleAsync(run.Id, run.LeaseNumber, time.GetUtcNow(), cancellationToken);
+        if (finished.Outcome != FinishOutcome.Stored)
+            return false;
+        if (finished.Next is { } next)
+            executor.Pass(next);
+        executor.Announce(run.Id);
+        return true;
     }
 
     private async Task ContinueAsync(IReadOnlyList<HeldRun> left, CancellationToken cancellationToken)

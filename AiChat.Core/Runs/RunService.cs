@@ -215,7 +215,9 @@ public sealed class RunService(
         // Looked up first: a run that ends in between is then shown as ended.
         var active = executor.Find(runId);
         var stored = await runs.GetAsync(userId, runId, cancellationToken);
-        return active is null || stored is not { Status: RunStatus.InProgress } ? stored : stored.With(active);
+        if (stored is not { Status: RunStatus.InProgress })
+            return stored;
+        return active is null ? stored.WithLastAttempt() : stored.With(active);
     }
 
     /// <summary>The run's events; null when the user has no such run.</summary>

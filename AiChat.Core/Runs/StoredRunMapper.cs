@@ -54,6 +54,11 @@ internal static class StoredRunMapper
         };
     }
 
+    /// <summary>As far as it is known of a run that goes on in another process.</summary>
+    public static StoredRun WithLastAttempt(this StoredRun stored) => stored.Attempts is [.., var last]
+        ? stored with { Attempt = last.Number, Provider = last.Provider, Model = last.Model }
+        : stored;
+
     /// <summary>As it is shown.</summary>
     /// <param name="attempt">The attempt.</param>
     /// <param name="run">The run it was made for.</param>

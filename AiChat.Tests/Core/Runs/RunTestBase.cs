@@ -109,8 +109,8 @@ public abstract class RunTestBase
         Nodes = new(MockBehavior.Strict);
         Nodes.Setup(n => n.IsShared).Returns(false);
         Signals = new TestSignals();
-        Mirrors = new RunMirrors(Runs.Object, Nodes.Object, Signals, Time, loggers.CreateLogger<RunMirrors>());
         Executor = new RunExecutor(Runs.Object, Generator, titles, Signals, options, Lifetime, Time, loggers.CreateLogger<RunExecutor>());
+        Mirrors = new RunMirrors(Runs.Object, Nodes.Object, Executor, Signals, Time, loggers.CreateLogger<RunMirrors>());
         var budgets = new BudgetPolicy(Options.Create(new BudgetOptions()));
         Service = new RunService(Chats.Object, Messages.Object, Runs.Object, Keys.Object, Registry, context, web, budgets, Executor, Mirrors, Signals, options, Time);
         await Executor.StartAsync(None);
