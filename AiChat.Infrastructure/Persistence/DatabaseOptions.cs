@@ -22,13 +22,13 @@ public sealed class DatabaseOptions
     /// </summary>
     public string? SqliteLibrary { get; set; }
 
-    /// <summary>Most connections to PostgreSQL that this process holds for its requests; it has one more for listening.</summary>
+    /// <summary>Most connections to PostgreSQL that this process uses for its work; it has two more for signals between processes.</summary>
     public int MaxConnections { get; set; } = 30;
 
-    /// <summary>Longest time a connection to PostgreSQL may take to be made.</summary>
+    /// <summary>Longest time a connection to PostgreSQL may take to be made, and how long a start waits for a server that is not there yet.</summary>
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>Longest time a statement may take on PostgreSQL, and a transaction may wait for its next one.</summary>
+    /// <summary>Longest time a statement may take on PostgreSQL, a transaction may wait for its next one, and work may wait for a free connection.</summary>
     public TimeSpan CommandTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
     public void Bind(IConfiguration configuration)

@@ -35,5 +35,9 @@ public interface IDatabase
     string DescribeFailure(Exception failure);
 
     /// <summary>Whether transactions reach the disk.</summary>
+    /// <exception cref="Core.Errors.UnavailableException">That cannot even be asked.</exception>
     Task<bool> IsWritableAsync(CancellationToken cancellationToken);
+
+    /// <summary>What to think of when they do not, for everybody who may ask about the server's health.</summary>
+    string WhyNotWritable { get; }
 }

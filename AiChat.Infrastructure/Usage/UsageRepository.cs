@@ -1,3 +1,4 @@
+using System.Data;
 using System.Data.Common;
 using AiChat.Core.Budgets;
 using AiChat.Core.Models;
@@ -74,7 +75,9 @@ public sealed class UsageRepository(IDatabase database, BudgetPolicy budgets) : 
         }
         finally
         {
-            await connection.ExecuteAsync(Statement.Of("commit", cancellationToken: CancellationToken.None));
+            // A connection that broke has nothing left to end.
+            if (connection.State == ConnectionState.Open)
+                await connection.ExecuteAsync(Statement.Of("commit", cancellationToken: CancellationToken.None));
         }
     }, cancellationToken);
 

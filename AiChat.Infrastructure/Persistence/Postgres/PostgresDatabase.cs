@@ -1,5 +1,6 @@
 using System.Data.Common;
 using AiChat.Core.Errors;
+using Dapper;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Npgsql;
@@ -9,7 +10,7 @@ namespace AiChat.Infrastructure.Persistence.Postgres;
 /// <summary>A PostgreSQL server, used by this process and perhaps by others.</summary>
 public sealed class PostgresDatabase : IDatabase, IAsyncDisposable, IDisposable
 {
-    /// <summary>How long is waited before each further try: a server that restarts is back within a second or two.</summary>
+    /// <summary>How long is waited before each further try of work that lost its connection, or against other work.</summary>
     private static readonly TimeSpan[] RetryDelays =
         [TimeSpan.FromMilliseconds(20), TimeSpan.FromMilliseconds(100), TimeSpan.FromMilliseconds(300), TimeSpan.FromMilliseconds(600)];
 
@@ -17,32 +18,29 @@ public sealed class PostgresDatabase : IDatabase, IAsyncDisposable, IDisposable
 
     private static readonly BoundStatement Commit = new("commit", new { });
 
-    private readonly DatabaseOptions options;
-    private readonly ILoggerFactory loggers;
-    private readonly NpgsqlDataSource source;
+    private readonly PostgresConnections connections;
 
     public PostgresDatabase(IOptions<DatabaseOptions> options, ILoggerFactory loggers)
     {
         InstantHandler.Register();
-        (this.options, this.loggers) = (options.Value, loggers);
-        source = CreateSource(this.options.MaxConnections);
-        var settings = new NpgsqlConnectionStringBuilder(source.ConnectionString);
-        Location = $"{settings.Host}:{settings.Port}/{settings.Database}";
+        connections = new PostgresConnections(options.Value, loggers);
     }
 
     public ISqlDialect Dialect => PostgresDialect.Instance;
 
-    public string Location { get; }
+    public string Location => connections.Location;
 
-    /// <summary>The pool behind <see cref="ReadAsync"/> and <see cref="WriteAsync"/>.</summary>
-    internal NpgsqlDataSource Source => source;
+    public string WhyNotWritable => "the database takes no writes; its server is a standby, or was told to be read-only";
+
+    /// <summary>Connections beside those of <see cref="ReadAsync"/> and <see cref="WriteAsync"/>.</summary>
+    internal NpgsqlDataSource Source => connections.Source;
 
     public Task<string> GetVersionAsync(CancellationToken cancellationToken) => ReadAsync(
         connection => Task.FromResult("PostgreSQL " + ((NpgsqlConnection)connection).PostgreSqlVersion), cancellationToken);
 
     /// <summary>What the server itself says is for the operator's eyes: it names users and databases.</summary>
     public string DescribeFailure(Exception failure) =>
-        $"the PostgreSQL database {Location} cannot be used: {failure.Message} Check {DatabaseOptions.UrlVariable}, and that the server runs and takes connections from here.";
+        $"the PostgreSQL database {Location} cannot be used: {PostgresErrors.Describe(failure)} Check {DatabaseOptions.UrlVariable}, and that the server runs and takes connections from here.";
 
     public async Task<T> ReadAsync<T>(Func<DbConnection, Task<T>> work, CancellationToken cancellationToken)
     {
@@ -50,8 +48,7 @@ public sealed class PostgresDatabase : IDatabase, IAsyncDisposable, IDisposable
         {
             try
             {
-                await using var connection = await source.OpenConnectionAsync(cancellationToken);
-                return await work(connection);
+                return await connections.UseAsync(work, cancellationToken);
             }
             catch (Exception failure) when (MayRetry(failure, attempt))
             {
@@ -73,12 +70,14 @@ public sealed class PostgresDatabase : IDatabase, IAsyncDisposable, IDisposable
             var isCommitting = false;
             try
             {
-                await using var connection = await source.OpenConnectionAsync();
-                // Goes to the server with the first statement.
-                await using var transaction = await connection.BeginTransactionAsync();
-                var ending = await work(connection);
-                isCommitting = true;
-                return await EndAsync(connection, ending);
+                return await connections.UseAsync(async connection =>
+                {
+                    // Goes to the server with the first statement.
+                    await using var transaction = await connection.BeginTransactionAsync();
+                    var ending = await work(connection);
+                    isCommitting = true;
+                    return await EndAsync(connection, ending);
+                }, CancellationToken.None);
             }
             catch (Exception failure) when (isCommitting && !PostgresErrors.IsConflict(failure) && PostgresErrors.IsUnavailable(failure))
             {
@@ -88,6 +87,12 @@ public sealed class PostgresDatabase : IDatabase, IAsyncDisposable, IDisposable
             catch (Exception failure) when (MayRetry(failure, attempt))
             {
                 await Task.Delay(RetryDelays[attempt]);
+            }
+            catch (PostgresException failure) when (failure.SqlState == PostgresErrorCodes.ReadOnlySqlTransaction)
+            {
+                // The server may have become a standby: connections made from now on find the one that leads.
+                connections.Source.Clear();
+                throw UnavailableException.ForDatabase(failure);
             }
             catch (Exception failure) when (PostgresErrors.IsUnavailable(failure))
             {
@@ -115,30 +120,15 @@ public sealed class PostgresDatabase : IDatabase, IAsyncDisposable, IDisposable
         return result;
     }
 
-    public async Task<bool> IsWritableAsync(CancellationToken cancellationToken)
-    {
-        try
-        {
-            await using var command = source.CreateCommand(IsWritableSql);
-            return (bool)(await command.ExecuteScalarAsync(cancellationToken))!;
-        }
-        catch (Exception failure) when (PostgresErrors.IsUnavailable(failure))
-        {
-            return false;
-        }
-    }
+    public Task<bool> IsWritableAsync(CancellationToken cancellationToken) => ReadAsync(
+        connection => connection.ExecuteScalarAsync<bool>(Statement.Of(IsWritableSql, cancellationToken: cancellationToken)), cancellationToken);
 
-    /// <summary>Connections beside those of <see cref="ReadAsync"/> and <see cref="WriteAsync"/>; belong to the caller.</summary>
-    internal NpgsqlDataSource CreateSource(int maxConnections)
-    {
-        var builder = new NpgsqlDataSourceBuilder(PostgresUrl.Parse(options)) { ConnectionStringBuilder = { MaxPoolSize = maxConnections } };
-        builder.UseLoggerFactory(loggers);
-        return builder.Build();
-    }
+    /// <inheritdoc cref="PostgresConnections.CreateSource"/>
+    internal NpgsqlDataSource CreateSource(int maxConnections) => connections.CreateSource(maxConnections);
 
-    public void Dispose() => source.Dispose();
+    public void Dispose() => connections.Dispose();
 
-    public ValueTask DisposeAsync() => source.DisposeAsync();
+    public ValueTask DisposeAsync() => connections.DisposeAsync();
 
     private static bool MayRetry(Exception failure, int attempt) =>
         attempt < RetryDelays.Length && (PostgresErrors.IsConflict(failure) || PostgresErrors.IsConnectionLost(failure));

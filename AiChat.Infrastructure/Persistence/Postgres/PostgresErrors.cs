@@ -1,3 +1,6 @@
+using System.Net.Sockets;
+using System.Security.Authentication;
+using System.Security.Cryptography;
 using Npgsql;
 
 namespace AiChat.Infrastructure.Persistence.Postgres;
@@ -22,14 +25,36 @@ internal static class PostgresErrors
     public static bool IsConflict(Exception failure) =>
         failure is PostgresException { SqlState: PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected };
 
-    /// <summary>The connection is gone, or could not be made; another one may do.</summary>
+    /// <summary>The connection is gone; another one may do.</summary>
     public static bool IsConnectionLost(Exception failure) => failure switch
     {
         PostgresException { SqlState: [_, _, ..] state } => state[..2] is "08" || state is
-            PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or PostgresErrorCodes.CannotConnectNow
-            or PostgresErrorCodes.TooManyConnections or IdleInTransactionTimeout,
+            PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or IdleInTransactionTimeout,
         NpgsqlException { InnerException: TimeoutException } => false,
         NpgsqlException => true,
         _ => false,
     };
+
+    /// <summary>While a connection is being made: it cannot be. Whatever the reason, no statement is to blame.</summary>
+    public static bool IsNoConnection(Exception failure) =>
+        failure is NpgsqlException or SocketException or IOException or TimeoutException or AuthenticationException or CryptographicException;
+
+    /// <summary>Whether the reason for having no connection may go away by itself; a wrong password does not.</summary>
+    public static bool MayPass(Exception failure) => failure switch
+    {
+        PostgresException { SqlState: [_, _, ..] state } => state[..2] is "08" or "53" or "57" or "58",
+        SocketException or TimeoutException or EndOfStreamException => true,
+        IOException { InnerException: SocketException } => true,
+        { InnerException: { } inner } => MayPass(inner),
+        _ => false,
+    };
+
+    /// <summary>What is wrong, in the words of those who noticed. They name users and databases, but neither passwords nor contents.</summary>
+    public static string Describe(Exception failure)
+    {
+        if (failure is PostgresException refused)
+            return refused.MessageText + ".";
+        var words = failure.Message.TrimEnd('.');
+        return failure.InnerException is null ? words + "." : $"{words}: {Describe(failure.InnerException)}";
+    }
 }

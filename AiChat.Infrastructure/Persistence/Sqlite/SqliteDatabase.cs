@@ -129,6 +129,8 @@ public sealed partial class SqliteDatabase : IDatabase, IDisposable
         }
     }
 
+    public string WhyNotWritable => "the database takes no writes; its disk may be full or failing";
+
     public void Dispose()
     {
         queue.Dispose();
