@@ -35,7 +35,7 @@ internal sealed partial class ProblemHandler(TimeProvider time, ILogger<ProblemH
             case InvalidRequestException invalid:
                 return Problem.Of(invalid.Code, invalid.Message, new Dictionary<string, string[]> { [invalid.Field] = [invalid.Message] });
             case UnavailableException unavailable:
-                LogUnavailable(unavailable.InnerException, unavailable.Code);
+                LogUnavailable(unavailable.Code, (unavailable.InnerException ?? unavailable).Message);
                 return Problem.Of(unavailable.Code, unavailable.Message);
             case RequestBodyException body:
                 return body.Problem;
@@ -56,8 +56,8 @@ internal sealed partial class ProblemHandler(TimeProvider time, ILogger<ProblemH
         _ => null,
     };
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "A request was refused: {Code}")]
-    private partial void LogUnavailable(Exception? cause, string code);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A request was refused: {Code}: {Reason}")]
+    private partial void LogUnavailable(string code, string reason);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Request {RequestId} failed because of a defect")]
     private partial void LogDefect(Exception exception, string requestId);

@@ -10,8 +10,11 @@ namespace AiChat.Api.Health;
 [ApiController]
 [Tags("Server")]
 [Produces("application/json")]
-public sealed class HealthController(ModelRegistry models, Migrator migrator, IDatabase database, RunExecutor executor) : ControllerBase
+public sealed class HealthController(ModelRegistry models, Migrator migrator, IDatabase database, RunExecutor executor, TimeProvider time) : ControllerBase
 {
+    /// <summary>A probe that hangs tells nobody anything.</summary>
+    private static readonly TimeSpan LongestCheck = TimeSpan.FromSeconds(2);
+
     private static readonly HealthResponse Healthy = new() { Status = "healthy" };
 
     private static readonly RootResponse Welcome = new() { Message = "AiChat is running.", Version = Banner.Version, Docs = "/docs" };
@@ -62,15 +65,27 @@ public sealed class HealthController(ModelRegistry models, Migrator migrator, ID
 
     private async Task<string> CheckDatabaseAsync(CancellationToken ct)
     {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
         try
         {
-            if (!await migrator.IsCurrentAsync(ct))
-                return "the schema is not this version's";
-            return await database.IsWritableAsync(ct) ? "ok" : "the database takes no writes; its disk may be full or failing";
+            // The check may need a while to notice that it is not wanted any more.
+            return await CheckAsync(limit.Token).WaitAsync(LongestCheck, time, ct);
         }
         catch (UnavailableException)
         {
-            return "the database cannot be read";
+            return "the database cannot be reached or read";
         }
+        catch (TimeoutException)
+        {
+            await limit.CancelAsync();
+            return $"the database does not answer within {LongestCheck.TotalSeconds} seconds";
+        }
+    }
+
+    private async Task<string> CheckAsync(CancellationToken ct)
+    {
+        if (!await migrator.IsCurrentAsync(ct))
+            return "the schema is not this version's";
+        return await database.IsWritableAsync(ct) ? "ok" : database.WhyNotWritable;
     }
 }
