@@ -28,6 +28,9 @@ public sealed class UnavailableException(string code, string message, TimeSpan? 
     /// <summary>When to send the request again; null when it must not be.</summary>
     public TimeSpan? RetryAfter { get; } = retryAfter;
 
+    /// <summary>Whether what was asked for may be done all the same.</summary>
+    public bool MayBeDone { get; private init; }
+
     public static UnavailableException ForShutdown() =>
         new(ShuttingDown, "The server is shutting down and takes no new messages. Send again in a few seconds.", TimeSpan.FromSeconds(5));
 
@@ -37,7 +40,10 @@ public sealed class UnavailableException(string code, string message, TimeSpan? 
 
     public static UnavailableException ForUnknownCommit(Exception inner) =>
         new(DatabaseUnavailable, "The database was lost while this request was being stored, so it may be stored or not. Look, or send it again "
-            + "later with the same Idempotency-Key.", TimeSpan.FromSeconds(5), inner);
+            + "later with the same Idempotency-Key.", TimeSpan.FromSeconds(5), inner)
+        {
+            MayBeDone = true,
+        };
 
     public static UnavailableException ForTakenOver() =>
         new(DatabaseUnavailable, "This server had lost touch with the database, and another one has taken over the reply. Look into the chat, or follow "

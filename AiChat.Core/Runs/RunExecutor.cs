@@ -196,22 +196,27 @@ public sealed partial class RunExecutor(
     }
 
     /// <summary>
-    /// Stores the end, however long the database needs; during a shutdown it is tried once. Whatever else goes wrong, the chat must go on:
+    /// Stores the end, however long the database needs; during a shutdown it is tried twice: the first time may have stored it, and only the
+    /// answer was lost. Whatever else goes wrong, the chat must go on:
     /// an end that a defect keeps from being stored is tried once more as it is, then as a reply that broke off, and then without its text.
     /// Returns what was stored.
     /// </summary>
     private async Task<(RunResult Result, FinishedRun Finished)> StoreAsync(ActiveRun run, RunResult result)
     {
-        for (var defects = 0; ;)
+        for (var (defects, refusals) = (0, 0); ;)
         {
             try
             {
                 return (result, await runs.FinishAsync(result, CancellationToken.None));
             }
-            catch (UnavailableException failure) when (!shutdown.IsCancellationRequested)
+            catch (UnavailableException failure) when (refusals == 0 || !shutdown.IsCancellationRequested)
             {
-                // The one who waits is told now; the reply is kept and stored as soon as the database takes it.
-                LogStoreRetry(failure, run.Run.Id);
+                refusals++;
+                if (refusals == 1)
+                    continue;
+                // The one who waits is told now; the reply is kept and stored as soon as the database takes it. Said once.
+                if (refusals == 2)
+                    LogStoreRetry(failure, run.Run.Id);
                 run.Fail(UnavailableException.ForUnstoredReply(failure));
             }
             catch (Exception failure) when (failure is not UnavailableException && !(shutdown.IsCancellationRequested && defects > 1))

@@ -17,6 +17,11 @@ public sealed partial class RunGenerator(
     /// <summary>UTF-16 code units that may come in one go before the followers are woken.</summary>
     private const int LongestSilence = 16 * 1024;
 
+    /// <summary>How long a run waits for a database that cannot be read: another server has taken its place by then, usually.</summary>
+    private static readonly TimeSpan ReadPatience = TimeSpan.FromSeconds(30);
+
+    private static readonly TimeSpan ReadRetryDelay = TimeSpan.FromMilliseconds(500);
+
     /// <summary>The end of the run, whatever it is; nothing is thrown. The log gets no text any more.</summary>
     public async Task<RunResult> GenerateAsync(ActiveRun run)
     {
@@ -60,7 +65,7 @@ public sealed partial class RunGenerator(
         // What an earlier process got of the reply before it died.
         var prefix = run.Log.GetText();
         var sources = run.Run.WebSearch ? await FindSourcesAsync(run) : [];
-        reply.Prompt = await context.BuildAsync(ToPromptRequest(run, prefix, sources), run.Stopped);
+        reply.Prompt = await BuildPromptAsync(run, ToPromptRequest(run, prefix, sources));
         Show(run, reply.Prompt.Sources);
         // Blank text says nothing, and some models refuse it.
         var messages = string.IsNullOrWhiteSpace(prefix)
@@ -86,6 +91,23 @@ public sealed partial class RunGenerator(
                     break;
                 if (!Take(run, reply, updates.Current))
                     break;
+            }
+        }
+    }
+
+    /// <summary>What was accepted is answered, also when the database goes away in this moment; nothing was asked of a model yet.</summary>
+    private async Task<Prompt> BuildPromptAsync(ActiveRun run, PromptRequest request)
+    {
+        var begin = time.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                return await context.BuildAsync(request, run.Stopped);
+            }
+            catch (UnavailableException) when (time.GetElapsedTime(begin) < ReadPatience)
+            {
+                await Task.Delay(ReadRetryDelay, time, run.Stopped);
             }
         }
     }

@@ -17,6 +17,9 @@ public sealed partial class RunLogFlusher(
     /// <summary>The same where other processes read it for those who follow it there.</summary>
     private static readonly TimeSpan SharedInterval = TimeSpan.FromMilliseconds(50);
 
+    /// <summary>The same while nothing can be stored: the text to be copied for it grows.</summary>
+    private static readonly TimeSpan FailingInterval = TimeSpan.FromMilliseconds(500);
+
     private bool isFailing;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -25,7 +28,7 @@ public sealed partial class RunLogFlusher(
         while (await WaitAsync(timer, stoppingToken))
         {
             await FlushAsync();
-            timer.Period = node.HasOthers ? SharedInterval : Interval;
+            timer.Period = isFailing ? FailingInterval : node.HasOthers ? SharedInterval : Interval;
         }
     }
 
