@@ -2,6 +2,7 @@ using System.Data.Common;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using AiChat.Core.Budgets;
+using AiChat.Core.Errors;
 using AiChat.Core.Idempotency;
 using AiChat.Core.Memory;
 using AiChat.Core.Models;
@@ -68,7 +69,7 @@ public sealed partial class RunRepository(IDatabase database, Node node) : IRunR
         select exists (select 1 from messages where chat_id = @ChatId and sequence > @UserSequence and role = 'user')
         """;
 
-    public Task<RunAdmission> StartAsync(NewRun run, CancellationToken cancellationToken) => database.WriteEndingAsync(async connection =>
+    public Task<RunAdmission> StartAsync(NewRun run, CancellationToken cancellationToken) => AdmitAsync(run.Id, attempt: 1, async connection =>
     {
         if (run.Key is not null && await IdempotencyRepository.ClaimAsync(connection, run.Key, run.Id, run.CreatedAt) is { } earlier)
             return Ending.With<RunAdmission>(new RunAdmission.KeyTaken(earlier));
@@ -152,7 +153,10 @@ public sealed partial class RunRepository(IDatabase database, Node node) : IRunR
 
     private const string DeleteEventsSql = "delete from run_events where run_id = @RunId";
 
-    public Task<RunAdmission> RetryAsync(RunRetry retry, CancellationToken cancellationToken) => database.WriteAsync<RunAdmission>(async connection =>
+    public Task<RunAdmission> RetryAsync(RunRetry retry, CancellationToken cancellationToken) =>
+        AdmitAsync(retry.RunId, retry.Attempt, async connection => Ending.With(await RetryAsync(connection, retry)));
+
+    private async Task<RunAdmission> RetryAsync(DbConnection connection, RunRetry retry)
     {
         if (retry.Key is not null && await IdempotencyRepository.ClaimAsync(connection, retry.Key, retry.RunId, retry.Now) is { } earlier)
             return new RunAdmission.KeyTaken(earlier);
@@ -189,7 +193,49 @@ public sealed partial class RunRepository(IDatabase database, Node node) : IRunR
         await connection.ExecuteAsync(Statement.Of(DeleteEventsSql, new { retry.RunId }));
         await BudgetRepository.ReserveAsync(connection, retry.Claims, retry.RunId, retry.Attempt);
         return ToAccepted(entered, retry.RunId, place.ToPlace()) with { LeaseNumber = place.LeaseNumber, Budgets = budget.States };
-    });
+    }
+
+    private const string FindAcceptedSql = """
+        select r.user_sequence, r.assistant_sequence, r.lease_number, c.active_run_id
+        from runs r join chats c on c.id = r.chat_id
+        where r.id = @RunId and r.attempt = @Attempt and r.node_id = @NodeId and r.completed_at is null
+        """;
+
+    /// <summary>
+    /// Stores a run, and looks for it where the answer to the commit was lost: one that is there was accepted like any other. One that is not
+    /// there may still come.
+    /// </summary>
+    private async Task<RunAdmission> AdmitAsync(string runId, int attempt, Func<DbConnection, Task<Ending<RunAdmission>>> store)
+    {
+        try
+        {
+            return await database.WriteEndingAsync(store);
+        }
+        catch (UnavailableException lost) when (lost.MayBeDone)
+        {
+            if (await FindAcceptedAsync(runId, attempt) is not { } accepted)
+                throw;
+            return new RunAdmission.Accepted(
+                new RunPlace(accepted.UserSequence, accepted.AssistantSequence), accepted.ActiveRunId == runId ? null : accepted.ActiveRunId)
+            {
+                LeaseNumber = accepted.LeaseNumber,
+            };
+        }
+    }
+
+    /// <summary>Null also when the database is still away.</summary>
+    private async Task<AcceptedRow?> FindAcceptedAsync(string runId, int attempt)
+    {
+        try
+        {
+            return await database.ReadAsync(connection => connection.QuerySingleOrDefaultAsync<AcceptedRow?>(
+                Statement.Of(FindAcceptedSql, new { RunId = runId, Attempt = attempt, NodeId = node.Id })), CancellationToken.None);
+        }
+        catch (UnavailableException)
+        {
+            return null;
+        }
+    }
 
     private const string ForgetReplySql = "delete from run_replies where run_id = @RunId and attempt = @Attempt";
 
@@ -494,6 +540,14 @@ public sealed partial class RunRepository(IDatabase database, Node node) : IRunR
     {
         public required int MessageCount { get; init; }
         public required string ActiveRunId { get; init; }
+    }
+
+    private sealed record AcceptedRow
+    {
+        public required int UserSequence { get; init; }
+        public required int AssistantSequence { get; init; }
+        public required int LeaseNumber { get; init; }
+        public string? ActiveRunId { get; init; }
     }
 
     private sealed record RunPlaceRow

@@ -22,6 +22,9 @@ internal sealed partial class PostgresConnections : IAsyncDisposable, IDisposabl
 
     private static readonly TimeSpan FullLogInterval = TimeSpan.FromMinutes(1);
 
+    /// <summary>One to look for a server that was away.</summary>
+    private const int UncountedConnections = 1;
+
     private readonly DatabaseOptions options;
     private readonly ILogger logger;
     private readonly ILoggerFactory loggers;
@@ -38,7 +41,7 @@ internal sealed partial class PostgresConnections : IAsyncDisposable, IDisposabl
         logger = loggers.CreateLogger<PostgresDatabase>();
         slots = new SemaphoreSlim(options.MaxConnections);
         this.loggers = loggers;
-        Source = CreateSource(options.MaxConnections);
+        Source = CreateSource(options.MaxConnections + UncountedConnections);
         var settings = new NpgsqlConnectionStringBuilder(Source.ConnectionString);
         Location = $"{settings.Host}:{settings.Port}/{settings.Database}";
     }

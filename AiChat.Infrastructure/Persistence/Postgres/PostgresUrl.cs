@@ -41,7 +41,6 @@ public static class PostgresUrl
     public static string Parse(DatabaseOptions options)
     {
         var settings = Read(options.Url);
-        settings.MaxPoolSize = options.MaxConnections + UncountedConnections;
         settings.CommandTimeout = (int)Math.Ceiling(options.CommandTimeout.TotalSeconds);
         if (!settings.ContainsKey("Timeout") || settings.Timeout == NpgsqlDefaultTimeout)
             settings.Timeout = (int)Math.Ceiling(options.ConnectTimeout.TotalSeconds);
@@ -69,9 +68,6 @@ public static class PostgresUrl
             return failure is FormatException ? failure.Message : $"holds a setting that cannot be read. {Cure}";
         }
     }
-
-    /// <summary>One to listen, one to tell others, and one to look for a server that was away.</summary>
-    private const int UncountedConnections = 3;
 
     private const int NpgsqlDefaultTimeout = 15;
 
