@@ -1,9 +1,11 @@
 using AiChat.Core.Runs;
 using AiChat.Tests.Operations.Chaos;
+using AiChat.Tests.Support;
 
 namespace AiChat.Tests.Operations;
 
 /// <summary>Every promise of docs/reliability.md at once, on a server that is killed at random moments.</summary>
+[Sqlite]
 public sealed class ChaosTests
 {
     [Test]

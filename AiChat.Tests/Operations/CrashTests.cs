@@ -39,6 +39,7 @@ public sealed class CrashTests
         }
 
         using var again = await StartAsync();
+        await again.WaitUntilRecoveredAsync();
         var messages = await again.GetAsync($"/chats/{chatId}/messages");
         var answer = await again.PostAsync("/chat", new { chat_id = chatId, message = "Say it." });
 
@@ -84,6 +85,7 @@ public sealed class CrashTests
         }
 
         using var again = await StartAsync(budget);
+        await again.WaitUntilRecoveredAsync();
         var answer = await again.PostAsync("/chat", new { message = "Hello?", max_tokens = 500 });
 
         Assert.That(answer.GetProperty("reply").GetString(), Is.EqualTo("echo: Hello?"));

@@ -33,7 +33,7 @@ public sealed class InferenceCrashTests
             var transcript = Infer(server, chatId);
             using var connection = await transcript.OpenAsync();
             await transcript.ReadTextAsync(connection, "Once upon a time ".Length);
-            await FlushedText.WaitForAsync(folder.File("ai_chat.db"), transcript.RunId, transcript.Text.Length);
+            await FlushedText.WaitForAsync(folder.Path, transcript.RunId, transcript.Text.Length);
 
             await server.KillAsync();
 
@@ -41,6 +41,7 @@ public sealed class InferenceCrashTests
         }
 
         using var again = await StartAsync();
+        await again.WaitUntilRecoveredAsync();
         var replayed = await Infer(again, chatId).ReadAsync();
         var messages = await again.GetAsync($"/chats/{chatId}/messages");
 
@@ -70,6 +71,7 @@ public sealed class InferenceCrashTests
         }
 
         using var again = await StartAsync();
+        await again.WaitUntilRecoveredAsync();
         var transcript = await Infer(again, chatId).ReadAsync();
 
         Assert.That((transcript.Text, transcript.Status), Is.EqualTo(("echo: Hi", "completed")));

@@ -32,7 +32,7 @@ public sealed class RecoveryTests
     {
         var shown = await StreamAndKillAsync(Settle);
 
-        using var again = await StartAsync(Settle);
+        using var again = await RestartAsync(Settle);
 
         var messages = await again.GetAsync($"/chats/{shown.ChatId}/messages");
         var run = await again.GetAsync($"/runs/{shown.RunId}");
@@ -50,7 +50,7 @@ public sealed class RecoveryTests
     public async Task Settle_FlushedTextSeenBefore_GoesOnWithTheEndAlone()
     {
         var shown = await StreamAndKillAsync(Settle, unflushed: "");
-        using var again = await StartAsync(Settle);
+        using var again = await RestartAsync(Settle);
 
         await using var follower = await EventStream.GetAsync(again.Client, $"/runs/{shown.RunId}/events", ("Last-Event-ID", shown.LastEventId));
 
@@ -67,7 +67,7 @@ public sealed class RecoveryTests
     public async Task Settle_PositionThatWasLost_IsShownTheWhole()
     {
         var shown = await StreamAndKillAsync(Settle);
-        using var again = await StartAsync(Settle);
+        using var again = await RestartAsync(Settle);
         var kept = (await again.GetAsync($"/chats/{shown.ChatId}/messages"))[1].Text("content");
         // What the database has not seen: as if the process had died a moment after it showed more.
         var lost = $"{shown.RunId}:{shown.LastSequence + 1_000}";
@@ -86,7 +86,7 @@ public sealed class RecoveryTests
     public async Task Settle_Follower_IsToldWhichModelWrote()
     {
         var shown = await StreamAndKillAsync(Settle);
-        using var again = await StartAsync(Settle);
+        using var again = await RestartAsync(Settle);
 
         await using var follower = await EventStream.GetAsync(again.Client, $"/runs/{shown.RunId}/events");
 
@@ -103,7 +103,7 @@ public sealed class RecoveryTests
     public async Task Settle_NextMessage_IsAskedWithWhatWasKept()
     {
         var shown = await StreamAndKillAsync(Settle, unflushed: "");
-        using var again = await StartAsync(Settle);
+        using var again = await RestartAsync(Settle);
 
         var answer = await again.PostAsync("/chat", new { chat_id = shown.ChatId, message = "Go on" });
 
@@ -129,7 +129,7 @@ public sealed class RecoveryTests
             await server.KillAsync();
         }
 
-        using var again = await StartAsync(Settle);
+        using var again = await RestartAsync(Settle);
         var run = await again.GetAsync($"/runs/{waitingId}");
         var retried = await again.PostAsync($"/runs/{waitingId}/retry", new { });
 
@@ -144,7 +144,7 @@ public sealed class RecoveryTests
     public async Task Settle_KeyOfAnInterruptedMessage_AsksNobodyAndSaysSo()
     {
         var shown = await StreamAndKillAsync(Settle, key: "a-key");
-        using var again = await StartAsync(Settle);
+        using var again = await RestartAsync(Settle);
 
         var plain = await PostAsync(again, "/chat", new { message = "A story" }, "a-key");
         await using var stream = await EventStream.PostAsync(again.Client, "/chat", new { message = "A story", stream = true }, ("Idempotency-Key", "a-key"));
@@ -190,7 +190,7 @@ public sealed class RecoveryTests
     {
         var shown = await StreamAndKillAsync(Continue, unflushed: "");
         llm.Enqueue(LlmReplies.Slow(LlmReplies.Answer("and they lived")));
-        using var again = await StartAsync(Continue);
+        using var again = await RestartAsync(Continue);
         await using var follower = await EventStream.GetAsync(again.Client, $"/runs/{shown.RunId}/events", ("Last-Event-ID", shown.LastEventId));
         await llm.WaitForRequestsAsync(2);
 
@@ -214,7 +214,7 @@ public sealed class RecoveryTests
         var shown = await StreamAndKillAsync(Continue, unflushed: "");
         llm.Enqueue(LlmReplies.Answer("and they lived"));
 
-        using var again = await StartAsync(Continue);
+        using var again = await RestartAsync(Continue);
 
         await WaitForEndAsync(again, shown.RunId);
         Assert.That(llm.Requests[^1].Messages, Is.EqualTo(new LlmMessage[] { new("user", "A story"), new("assistant", shown.Text) }));
@@ -226,7 +226,7 @@ public sealed class RecoveryTests
         var shown = await StreamAndKillAsync(Continue, unflushed: "");
         llm.Enqueue(LlmReplies.Answer("and they lived"));
 
-        using var again = await StartAsync(Continue);
+        using var again = await RestartAsync(Continue);
 
         var run = await WaitForEndAsync(again, shown.RunId);
         var attempts = run.GetProperty("attempts");
@@ -245,7 +245,7 @@ public sealed class RecoveryTests
     {
         var shown = await StreamAndKillAsync(Continue);
         llm.Enqueue(LlmReplies.Slow(LlmReplies.Answer("and they lived")));
-        using var again = await StartAsync(Continue);
+        using var again = await RestartAsync(Continue);
         var lost = $"{shown.RunId}:{shown.LastSequence + 1_000}";
         await using var follower = await EventStream.GetAsync(again.Client, $"/runs/{shown.RunId}/events", ("Last-Event-ID", lost));
         await llm.WaitForRequestsAsync(2);
@@ -266,7 +266,7 @@ public sealed class RecoveryTests
     {
         var shown = await StreamAndKillAsync(Continue, unflushed: "");
         llm.Enqueue(LlmReplies.Answer("and they lived"));
-        using var again = await StartAsync(Continue);
+        using var again = await RestartAsync(Continue);
         await WaitForEndAsync(again, shown.RunId);
 
         await using var follower = await EventStream.GetAsync(again.Client, $"/runs/{shown.RunId}/events");
@@ -286,18 +286,18 @@ public sealed class RecoveryTests
     {
         var shown = await StreamAndKillAsync(Continue, unflushed: "");
         llm.Enqueue(LlmReplies.SteppedStream(steps, "and they ", "died"));
-        using (var second = await StartAsync(Continue))
+        using (var second = await RestartAsync(Continue))
         {
             await llm.WaitForRequestsAsync(2);
             await using var follower = await EventStream.GetAsync(second.Client, $"/runs/{shown.RunId}/events");
             steps.Release();
             await follower.ReadTextAsync(shown.Text.Length + "and they ".Length);
-            await FlushedText.WaitForAsync(folder.File("ai_chat.db"), shown.RunId, shown.Text.Length + "and they ".Length);
+            await FlushedText.WaitForAsync(folder.Path, shown.RunId, shown.Text.Length + "and they ".Length);
             await second.KillAsync();
         }
 
         llm.Enqueue(LlmReplies.Answer("lived"));
-        using var third = await StartAsync(Continue);
+        using var third = await RestartAsync(Continue);
 
         var run = await WaitForEndAsync(third, shown.RunId);
         await using var reader = await EventStream.GetAsync(third.Client, $"/runs/{shown.RunId}/events");
@@ -326,7 +326,7 @@ public sealed class RecoveryTests
             await server.KillAsync();
         }
 
-        using var again = await StartAsync(Continue);
+        using var again = await RestartAsync(Continue);
 
         await WaitForEndAsync(again, waitingId);
         var messages = await again.GetAsync($"/chats/{chatId}/messages");
@@ -353,7 +353,7 @@ public sealed class RecoveryTests
             server.Client, "/chat", new { message = "A story", stream = true }, ("Idempotency-Key", key));
         steps.Release();
         var events = new List<StreamEvent>(await stream.ReadTextAsync("Once upon ".Length));
-        await FlushedText.WaitForAsync(folder.File("ai_chat.db"), events[0].RunId, "Once upon ".Length);
+        await FlushedText.WaitForAsync(folder.Path, events[0].RunId, "Once upon ".Length);
         if (unflushed.Length > 0)
         {
             steps.Release();
@@ -382,6 +382,14 @@ public sealed class RecoveryTests
         request.Headers.Add("Idempotency-Key", key);
         using var response = await server.Client.SendAsync(request);
         return await ApiReply.ReadAsync(response);
+    }
+
+    /// <summary>The server after the one that was killed, when it has found what that one left.</summary>
+    private async Task<AiChatProcess> RestartAsync((string Name, string Value) onRestart)
+    {
+        var server = await StartAsync(onRestart);
+        await server.WaitUntilRecoveredAsync();
+        return server;
     }
 
     private Task<AiChatProcess> StartAsync((string Name, string Value) onRestart) =>

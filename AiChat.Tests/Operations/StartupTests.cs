@@ -13,6 +13,7 @@ public sealed class StartupTests
     public void TearDown() => folder.Dispose();
 
     [Test]
+    [Sqlite]
     public async Task Start_FromAnyFolder_KeepsItsDatabaseThereAndAnswersOffline()
     {
         using var server = await AiChatProcess.StartAsync(folder.Path);
@@ -25,6 +26,7 @@ public sealed class StartupTests
     }
 
     [Test]
+    [Sqlite]
     public async Task Start_WithTheSeedsEnvFile_ReadsItsKeyAndItsCommentedUrl()
     {
         await using var llm = await FakeLlm.StartAsync();
@@ -40,6 +42,7 @@ public sealed class StartupTests
     }
 
     [Test]
+    [Sqlite]
     public async Task Start_EnvironmentAndEnvFileDiffer_EnvironmentWins()
     {
         await File.WriteAllTextAsync(folder.File(".env"), "DATABASE_URL=sqlite:///./from_file.db\n");
@@ -72,7 +75,7 @@ public sealed class StartupTests
             ("Http__MaxBodyBytes", "1"),
             ("Logging__Format", "xml"),
             ("Budgets__Models__quick__TokensPerDay", "1"),
-            ("DATABASE_URL", "postgresql://user:secret@host/db"));
+            ("DATABASE_URL", "postgresql://user:secret@host"));
 
         Assert.That(exitCode, Is.EqualTo(1));
         Assert.That(errors, Does.Contain("8 settings are wrong"));
@@ -105,6 +108,7 @@ public sealed class StartupTests
     }
 
     [Test]
+    [Sqlite]
     public async Task Start_DatabaseOfARunningServer_IsRefused()
     {
         using var first = await AiChatProcess.StartAsync(folder.Path);
@@ -116,6 +120,7 @@ public sealed class StartupTests
     }
 
     [Test]
+    [Sqlite]
     public async Task Start_FileThatIsNoDatabase_SaysSoInOneSentence()
     {
         await File.WriteAllTextAsync(folder.File("ai_chat.db"), "This is not a database, however long one looks at it.");
@@ -128,6 +133,7 @@ public sealed class StartupTests
     }
 
     [Test]
+    [Sqlite]
     public async Task Start_DamagedDatabase_SaysSoInOneSentence()
     {
         using (var server = await AiChatProcess.StartAsync(folder.Path))
@@ -153,6 +159,7 @@ public sealed class StartupTests
 
     [TestCase("sqlite:////proc/ai_chat.db")]
     [TestCase("sqlite:////proc/new/ai_chat.db")]
+    [Sqlite]
     public async Task Start_FolderThatCannotBeWritten_SaysSoInOneSentence(string url)
     {
         var (exitCode, errors) = await AiChatProcess.RefuseAsync(folder.Path, ("Urls", "http://127.0.0.1:0"), ("DATABASE_URL", url));
@@ -163,6 +170,7 @@ public sealed class StartupTests
     }
 
     [Test]
+    [Sqlite]
     public async Task Start_SystemsSqliteLibraryThatIsNotThere_NamesTheSetting()
     {
         var (exitCode, errors) = await AiChatProcess.RefuseAsync(

@@ -1,6 +1,11 @@
 using System.Net.Http.Json;
 using System.Text;
+using AiChat.Core.Nodes;
 using AiChat.Core.Runs;
+using AiChat.Infrastructure.Nodes;
+using AiChat.Infrastructure.Persistence;
+using AiChat.Infrastructure.Runs;
+using AiChat.Tests.Infrastructure.Persistence;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Mvc.Testing;
 using Microsoft.AspNetCore.TestHost;
@@ -12,7 +17,7 @@ using Microsoft.Extensions.Logging;
 namespace AiChat.Tests.Support;
 
 /// <summary>
-/// The whole application as it is shipped: real Kestrel on a free port of loopback, a real database file of its own. It is configured by
+/// The whole application as it is shipped: real Kestrel on a free port of loopback, a real database of its own. It is configured by
 /// <c>appsettings.json</c> and the test, by nothing else: neither the environment nor an <c>.env</c> of the machine it runs on counts.
 /// </summary>
 public sealed class AiChatApplication : IAsyncDisposable
@@ -22,10 +27,12 @@ public sealed class AiChatApplication : IAsyncDisposable
 
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(20);
 
-    private readonly Factory factory;
-    private readonly DirectoryInfo folder;
+    private static readonly TimeSpan LongestFill = TimeSpan.FromMinutes(5);
 
-    private AiChatApplication(Factory factory, DirectoryInfo folder)
+    private readonly Factory factory;
+    private readonly TempFolder folder;
+
+    private AiChatApplication(Factory factory, TempFolder folder)
     {
         this.factory = factory;
         this.folder = folder;
@@ -46,19 +53,19 @@ public sealed class AiChatApplication : IAsyncDisposable
     public static AiChatApplication Start(
         IEnumerable<(string Key, string Value)> settings, Action<IServiceCollection>? services = null)
     {
-        var folder = Directory.CreateTempSubdirectory("aichat-");
+        var folder = new TempFolder();
         var factory = new Factory(new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase)
         {
-            ["DATABASE_URL"] = $"sqlite:///{folder.FullName}/chats.db",
+            ["DATABASE_URL"] = FolderDatabase.GetSqliteUrl(folder.Path),
             // A failure that a test asks for is one its client sees.
             ["Routing:Retries"] = "0",
             // Calls of the model are counted; tests of titles switch them on.
             ["Titles:Enabled"] = "false",
         }, services);
-        foreach (var (key, value) in settings)
-            factory.Settings[key] = value;
         try
         {
+            foreach (var (key, value) in FolderDatabase.GetSettings(folder.Path).Concat(settings))
+                factory.Settings[key] = value;
             factory.UseKestrel(0);
             factory.StartServer();
             return new AiChatApplication(factory, folder);
@@ -66,7 +73,7 @@ public sealed class AiChatApplication : IAsyncDisposable
         catch
         {
             factory.Dispose();
-            folder.Delete(recursive: true);
+            folder.Dispose();
             throw;
         }
     }
@@ -137,18 +144,30 @@ public sealed class AiChatApplication : IAsyncDisposable
     /// <summary>Stores turns in an empty chat as sends would, without asking a model.</summary>
     public async Task FillAsync(string chatId, IReadOnlyList<(string Message, string Reply)> turns, string userId = "alice")
     {
-        var runs = Services.GetRequiredService<IRunRepository>();
+        var database = Services.GetRequiredService<IDatabase>();
+        // As another process that is alive: the application would settle what it does not execute itself.
+        var node = new Node();
+        var nodes = new NodeRepository(database, node);
+        await nodes.RenewAsync(LongestFill, CancellationToken.None);
+        var runs = new RunRepository(database, node);
         var now = TimeProvider.System.GetUtcNow();
         var writes = new List<Task>();
         for (var i = 0; i < turns.Count; i++)
         {
             var run = ToRun(chatId, userId, turns[i].Message, now);
-            // Not awaited one by one: they are stored in the order of the calls, many in one transaction.
-            writes.Add(runs.StartAsync(run, CancellationToken.None));
-            writes.Add(runs.FinishAsync(ToResult(run, (2 * i) + 2, turns[i].Reply), CancellationToken.None));
+            await AddAsync(runs.StartAsync(run, CancellationToken.None));
+            await AddAsync(runs.FinishAsync(ToResult(run, (2 * i) + 2, turns[i].Reply), CancellationToken.None));
         }
 
         await Task.WhenAll(writes);
+        await nodes.LeaveAsync(CancellationToken.None);
+
+        // SQLite stores them in the order of the calls, many in one transaction; elsewhere the order is that of the ends.
+        Task AddAsync(Task write)
+        {
+            writes.Add(write);
+            return FolderDatabase.Engine == Engine.Sqlite ? Task.CompletedTask : write;
+        }
     }
 
     /// <summary>Stops the application and checks its log.</summary>
@@ -156,7 +175,7 @@ public sealed class AiChatApplication : IAsyncDisposable
     {
         Client.Dispose();
         await factory.DisposeAsync();
-        folder.Delete(recursive: true);
+        folder.Dispose();
         Log.AssertNothingUnexpected();
     }
 

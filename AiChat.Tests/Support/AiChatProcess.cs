@@ -14,13 +14,15 @@ namespace AiChat.Tests.Support;
 /// </summary>
 public sealed partial class AiChatProcess : IDisposable
 {
+    private const string DatabaseUrl = "DATABASE_URL";
+
     private const int Sigterm = 15;
 
     private static readonly TimeSpan LongestStart = TimeSpan.FromSeconds(30);
 
     /// <summary>What the machine of whoever runs the tests may have set, and the server must not see.</summary>
     private static readonly string[] ForeignSettings =
-        ["DATABASE_URL", "GROQ_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "BRAVE_API_KEY", "TAVILY_API_KEY", "URLS", "ASPNETCORE_URLS", "ASPNETCORE_ENVIRONMENT", "ASPNETCORE_HTTP_PORTS", "DOTNET_URLS",
+        [DatabaseUrl, "GROQ_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "BRAVE_API_KEY", "TAVILY_API_KEY", "URLS", "ASPNETCORE_URLS", "ASPNETCORE_ENVIRONMENT", "ASPNETCORE_HTTP_PORTS", "DOTNET_URLS",
             "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL"];
 
     private readonly Process process;
@@ -39,6 +41,12 @@ public sealed partial class AiChatProcess : IDisposable
             start.Environment.Remove(name);
         // Calls of the model are counted.
         start.Environment["Titles__Enabled"] = "false";
+        if (!environment.ContainsKey(DatabaseUrl))
+        {
+            foreach (var (key, value) in FolderDatabase.GetSettings(workingDirectory))
+                start.Environment[key.Replace(":", "__", StringComparison.Ordinal)] = value;
+        }
+
         foreach (var (name, value) in environment)
             start.Environment[name] = value;
 
@@ -114,6 +122,17 @@ public sealed partial class AiChatProcess : IDisposable
                 await Task.Delay(20, limit.Token);
             }
         }
+    }
+
+    /// <summary>
+    /// Waits until it has taken care of the replies that a killed process left unfinished. On SQLite that is before it takes requests, but where
+    /// processes share a database only when the other one is surely dead.
+    /// </summary>
+    public async Task WaitUntilRecoveredAsync()
+    {
+        using var limit = new CancellationTokenSource(LongestStart);
+        while (!output.Any(line => line.Contains("; they are marked incomplete", StringComparison.Ordinal) || line.Contains("; they go on", StringComparison.Ordinal)))
+            await Task.Delay(10, limit.Token);
     }
 
     /// <summary>Asks for a shutdown, as an orchestrator does; returns at once.</summary>

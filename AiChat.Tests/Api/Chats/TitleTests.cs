@@ -1,4 +1,4 @@
-using AiChat.Infrastructure.Persistence.Sqlite;
+using AiChat.Infrastructure.Persistence;
 using AiChat.Tests.Support;
 using Dapper;
 using Microsoft.Extensions.DependencyInjection;
@@ -29,9 +29,9 @@ public sealed class TitleTests : ApiTestBase
             Assert.That(request.LastUserMessage, Is.EqualTo("User: What should I see in Rome?\n\nAssistant: echo: What should I see in Rome?"));
             Assert.That(request.Json.Number("max_completion_tokens"), Is.EqualTo(256));
         });
-        var (runId, chatId, input, output, cost) = (await ReadLedgerAsync()).Single();
-        Assert.That((chatId, input, output, cost), Is.EqualTo((sent.Json.Text("chat_id"), 80L, 6L, 11_000_000L)));
-        Assert.That(runId, Is.Not.EqualTo(sent.Json.Text("run_id")));
+        var entry = (await ReadLedgerAsync()).Single();
+        Assert.That((entry.ChatId, entry.InputTokens, entry.OutputTokens, entry.Cost), Is.EqualTo((sent.Json.Text("chat_id"), 80, 6, 11_000_000L)));
+        Assert.That(entry.RunId, Is.Not.EqualTo(sent.Json.Text("run_id")));
     }
 
     [Test]
@@ -145,12 +145,21 @@ public sealed class TitleTests : ApiTestBase
         }
     }
 
-    private async Task<IReadOnlyList<TitleEntry>> ReadLedgerAsync()
-    {
-        using var reader = await App.Services.GetRequiredService<SqliteDatabase>().RentReaderAsync(CancellationToken.None);
-        return (await reader.Connection.QueryAsync<TitleEntry>(
-            "select run_id, chat_id, input_tokens, output_tokens, cost from attempts where purpose = 'title'")).AsList();
-    }
+    private Task<IReadOnlyList<TitleEntry>> ReadLedgerAsync() => App.Services.GetRequiredService<IDatabase>().ReadAsync<IReadOnlyList<TitleEntry>>(
+        async connection => (await connection.QueryAsync<TitleEntry>(
+            "select run_id, chat_id, input_tokens, output_tokens, cost from attempts where purpose = 'title'")).AsList(),
+        CancellationToken.None);
 
-    private sealed record TitleEntry(string RunId, string ChatId, long InputTokens, long OutputTokens, long? Cost);
+    private sealed record TitleEntry
+    {
+        public required string RunId { get; init; }
+
+        public required string ChatId { get; init; }
+
+        public required int InputTokens { get; init; }
+
+        public required int OutputTokens { get; init; }
+
+        public long? Cost { get; init; }
+    }
 }

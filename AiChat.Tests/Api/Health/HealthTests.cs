@@ -149,6 +149,7 @@ public sealed class HealthTests : ApiTestBase
     }
 
     [Test]
+    [Sqlite]
     public async Task Get_ReadyWhileTheDatabaseTakesNoWrites_IsUnready()
     {
         StartApp();
@@ -168,6 +169,7 @@ public sealed class HealthTests : ApiTestBase
     }
 
     [Test]
+    [Sqlite]
     public async Task Get_HealthWhileTheDatabaseTakesNoWrites_IsHealthy()
     {
         StartApp();
@@ -181,6 +183,7 @@ public sealed class HealthTests : ApiTestBase
     }
 
     [Test]
+    [Sqlite]
     public async Task Get_ReadyAfterTheDatabaseTakesWritesAgain_IsHealthyWithoutTraffic()
     {
         StartApp();
