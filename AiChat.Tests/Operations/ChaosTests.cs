@@ -4,17 +4,31 @@ using AiChat.Tests.Support;
 
 namespace AiChat.Tests.Operations;
 
-/// <summary>Every promise of docs/reliability.md at once, on a server that is killed at random moments.</summary>
+/// <summary>Every promise of docs/reliability.md at once, on a server whose processes are killed at random moments.</summary>
 [Sqlite]
 public sealed class ChaosTests
 {
     [Test]
     public async Task Kill_AtRandomMomentsWhileClientsWork_BreaksNoPromise([Values] OnRestart onRestart)
     {
-        var run = new ChaosRun(ChaosOptions.FromEnvironment(onRestart), TestContext.Progress.WriteLine);
+        var report = await RunAsync(ChaosOptions.FromEnvironment(onRestart));
 
-        var report = await run.RunAsync();
+        AssertKept(report);
+    }
 
+    [Test]
+    public async Task Kill_OfEitherNodeWhileClientsWorkWithBoth_BreaksNoPromise([Values] OnRestart onRestart)
+    {
+        var report = await RunAsync(ChaosOptions.ForTwoNodes(onRestart));
+
+        AssertKept(report);
+        Assert.That(report.Moves, Is.Positive);
+    }
+
+    private static Task<ChaosReport> RunAsync(ChaosOptions options) => new ChaosRun(options, TestContext.Progress.WriteLine).RunAsync();
+
+    private static void AssertKept(ChaosReport report)
+    {
         TestContext.Out.WriteLine(report.Description);
         Assert.Multiple(() =>
         {

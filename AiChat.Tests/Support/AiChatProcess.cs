@@ -17,6 +17,8 @@ public sealed partial class AiChatProcess : IDisposable
     private const string DatabaseUrl = "DATABASE_URL";
 
     private const int Sigterm = 15;
+    private const int Sigcont = 18;
+    private const int Sigstop = 19;
 
     private static readonly TimeSpan LongestStart = TimeSpan.FromSeconds(30);
 
@@ -137,6 +139,12 @@ public sealed partial class AiChatProcess : IDisposable
 
     /// <summary>Asks for a shutdown, as an orchestrator does; returns at once.</summary>
     public void Terminate() => _ = SendSignal(process.Id, Sigterm);
+
+    /// <summary>Stops the process where it is (<c>SIGSTOP</c>), as a host does that is suspended; its connections stay open.</summary>
+    public void Pause() => _ = SendSignal(process.Id, Sigstop);
+
+    /// <summary>Lets a paused process go on; it does not know that time has passed.</summary>
+    public void Resume() => _ = SendSignal(process.Id, Sigcont);
 
     /// <summary>Ends the process as a crash would (<c>kill -9</c>); returns at once.</summary>
     public void Kill() => process.Kill();

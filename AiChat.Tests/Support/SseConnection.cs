@@ -111,9 +111,12 @@ public sealed class SseConnection : IDisposable
     /// <summary>Breaks the connection off (a reset, no good-bye), as a client does that lost its network.</summary>
     public void Drop()
     {
-        socket?.Close(0);
+        Break();
         Dispose();
     }
+
+    /// <summary>Breaks the connection off under whoever waits for its answer or its next event.</summary>
+    public void Break() => socket?.Close(0);
 
     public void Dispose()
     {

@@ -5,9 +5,10 @@ namespace AiChat.Tests.Operations.Chaos;
 
 /// <summary>
 /// A client with chats of its own: sends one message after the other (sometimes a few at once), loses its connection on purpose or
-/// because the server was killed, comes back with <c>Last-Event-ID</c> or the same key, cancels and retries now and then.
+/// because the server was killed, comes back with <c>Last-Event-ID</c> or the same key, cancels and retries now and then. Where there are
+/// several processes, it goes to another one when one fails it, and now and then without a reason.
 /// </summary>
-internal sealed class ChaosClient : IDisposable
+internal sealed class ChaosClient
 {
     private const string Replayed = "Idempotency-Replayed";
     private const int Chats = 2;
@@ -17,13 +18,12 @@ internal sealed class ChaosClient : IDisposable
     private readonly ChaosServer server;
     private readonly ChaosModel model;
     private readonly ChaosReport report;
-    private readonly SseClient streams;
-    private readonly HttpClient http;
     private readonly Random random;
     private readonly List<ChaosSend> sends = [];
     private readonly List<string> chatIds = [];
     private int wave;
     private int lastTag;
+    private int home;
 
     public ChaosClient(int number, int seed, ChaosServer server, ChaosModel model, ChaosReport report)
     {
@@ -33,13 +33,7 @@ internal sealed class ChaosClient : IDisposable
         this.report = report;
         UserId = $"client-{number}";
         random = new Random(unchecked((seed * 1009) + number));
-        streams = new SseClient(server.Address);
-        // A connection for every request: on one that is used again, a request may be repeated behind the client's back.
-        http = new HttpClient(new SocketsHttpHandler { PooledConnectionLifetime = TimeSpan.Zero, UseProxy = false })
-        {
-            BaseAddress = server.Address,
-            Timeout = TimeSpan.FromSeconds(30),
-        };
+        home = number % server.Nodes.Count;
     }
 
     public string UserId { get; }
@@ -57,7 +51,7 @@ internal sealed class ChaosClient : IDisposable
     {
         for (var i = 0; i < Chats; i++)
         {
-            using var response = await http.PostAsJsonAsync("/chats", new { user_id = UserId });
+            using var response = await Visit().Node.Http.PostAsJsonAsync("/chats", new { user_id = UserId });
             chatIds.Add((await ApiReply.ReadAsync(response)).Json.Text("id")!);
         }
     }
@@ -90,13 +84,13 @@ internal sealed class ChaosClient : IDisposable
             report.AddViolation($"The next message to chat {chatId} was not answered: {send}.");
     }
 
-    public async Task<ApiReply> GetAsync(string path)
+    public Task<ApiReply> GetAsync(string path) => GetAsync(Visit(), path);
+
+    private async Task<ApiReply> GetAsync(ChaosVisit visit, string path)
     {
-        using var response = await http.GetAsync(path + (path.Contains('?', StringComparison.Ordinal) ? "&" : "?") + "user_id=" + UserId);
+        using var response = await visit.Node.Http.GetAsync(path + (path.Contains('?', StringComparison.Ordinal) ? "&" : "?") + "user_id=" + UserId);
         return await ApiReply.ReadAsync(response);
     }
-
-    public void Dispose() => http.Dispose();
 
     private ChaosSend NewSend(string? chatId, SendKind? kind = null) => new()
     {
@@ -133,21 +127,22 @@ internal sealed class ChaosClient : IDisposable
         var replays = IsChance(25) ? 1 : 0;
         for (var answers = 0; answers <= replays && !send.IsGivenUp;)
         {
-            var since = server.Epoch;
+            var visit = Visit(send);
             // Now and then the client has no patience, and asks again with the same key.
             using var patience = new CancellationTokenSource(IsChance(20) ? TimeSpan.FromMilliseconds(Roll(300)) : Timeout.InfiniteTimeSpan);
+            await using var leaving = OnPause(visit, patience.Cancel);
             try
             {
                 using var request = new HttpRequestMessage(HttpMethod.Post, "/chat") { Content = JsonContent.Create(ToBody(send, isStream: false)) };
                 request.Headers.Add("Idempotency-Key", send.Key);
                 send.Posts++;
-                using var response = await http.SendAsync(request, patience.Token);
+                using var response = await visit.Node.Http.SendAsync(request, patience.Token);
                 if (send.Posts > 1)
                     report.CountKeyedRetry();
-                if (Take(send, await ApiReply.ReadAsync(response), since))
+                if (Take(send, await ApiReply.ReadAsync(response), visit))
                     answers++;
                 else
-                    await PauseAsync();
+                    await LeaveAsync(visit);
             }
             catch (OperationCanceledException) when (patience.IsCancellationRequested)
             {
@@ -155,18 +150,18 @@ internal sealed class ChaosClient : IDisposable
             }
             catch (Exception failure) when (failure is HttpRequestException or IOException)
             {
-                await AfterFailureAsync(send, since, failure);
+                await AfterFailureAsync(send, visit, failure);
             }
         }
     }
 
     /// <summary>False when the answer says nothing of the run and the client has to ask again.</summary>
-    private bool Take(ChaosSend send, ApiReply answer, int since)
+    private bool Take(ChaosSend send, ApiReply answer, ChaosVisit visit)
     {
         var isInterrupted = answer.Status == 503 && answer.Json.Text("code") == "run_interrupted";
         if (answer.Status != 200 && !isInterrupted)
         {
-            if (answer.Status != 503 || !server.MayFail(since))
+            if (answer.Status != 503 || !visit.MayFail)
                 GiveUp(send, $"the answer was {answer.Status} {answer.Text}");
             return false;
         }
@@ -192,7 +187,7 @@ internal sealed class ChaosClient : IDisposable
         var drops = IsChance(40) ? Enumerable.Range(0, Roll(3) + 1).Select(_ => Roll(length + 1)).Order().ToList() : [];
         var cancelAt = IsChance(8) ? Roll(length) : int.MaxValue;
 
-        await FollowAsync(send, drops, cancelAt, () => OpenAsync(send));
+        await FollowAsync(send, drops, cancelAt, visit => OpenAsync(send, visit));
         if (send.Transcript.EndStatus == "incomplete" && IsChance(50))
             await RetryRunAsync(send);
         send.ToldStatus = send.Transcript.EndStatus;
@@ -203,22 +198,23 @@ internal sealed class ChaosClient : IDisposable
     /// <summary>The same key once more, by a client that has forgotten everything.</summary>
     private async Task ReplayAsync(ChaosSend send)
     {
-        var since = server.Epoch;
+        var visit = Visit(send);
         var replay = new RunTranscript();
         try
         {
-            using var connection = await streams.SendAsync(ToBody(send, isStream: true), send.Key);
+            using var connection = await visit.Node.Streams.SendAsync(ToBody(send, isStream: true), send.Key);
+            await using var leaving = OnPause(visit, connection.Break);
             report.CountKeyedRetry();
-            if (!await IsStreamAsync(send, connection, since) || await replay.ReadAsync(connection) != StreamStop.Ended)
+            if (!await IsStreamAsync(send, connection, visit) || await replay.ReadAsync(connection) != StreamStop.Ended)
             {
-                if (!server.MayFail(since))
+                if (!visit.MayFail)
                     report.AddViolation($"The replay of an ended run broke off although nobody had killed the server: {send}.");
                 return;
             }
         }
         catch (Exception failure) when (failure is HttpRequestException or IOException)
         {
-            if (!server.MayFail(since))
+            if (!visit.MayFail)
                 report.AddViolation($"The replay of an ended run failed although nobody had killed the server: {send}, {failure.Message}.");
             return;
         }
@@ -236,28 +232,29 @@ internal sealed class ChaosClient : IDisposable
         report.CountRunRetry();
         send.RetriesAsked++;
         var isAsked = false;
-        await FollowAsync(send, [], int.MaxValue, () =>
+        await FollowAsync(send, [], int.MaxValue, visit =>
         {
             // Asked once; whether it was accepted shows in what comes behind the end the client has.
-            var opening = isAsked ? OpenAsync(send) : streams.RetryAsync(send.RunId!, UserId);
+            var opening = isAsked ? OpenAsync(send, visit) : visit.Node.Streams.RetryAsync(send.RunId!, UserId);
             isAsked = true;
             return opening;
         });
     }
 
     /// <summary>Reads to the run's end, over as many connections as it takes.</summary>
-    private async Task FollowAsync(ChaosSend send, List<int> drops, int cancelAt, Func<Task<SseConnection>> openAsync)
+    private async Task FollowAsync(ChaosSend send, List<int> drops, int cancelAt, Func<ChaosVisit, Task<SseConnection>> openAsync)
     {
         var transcript = send.Transcript;
         var isDone = false;
         while (!isDone && !send.IsGivenUp && !send.IsLost)
         {
-            var since = server.Epoch;
+            var visit = Visit(send);
             try
             {
-                if (send is { Key: null, IsAccepted: true, RunId: null } && !await FindRunAsync(send))
+                if (send is { Key: null, IsAccepted: true, RunId: null } && !await FindRunAsync(send, visit))
                     return;
-                using var connection = await openAsync();
+                using var connection = await openAsync(visit);
+                await using var leaving = OnPause(visit, connection.Break);
                 if (connection.Status == 204)
                 {
                     if (transcript.End is null)
@@ -265,22 +262,24 @@ internal sealed class ChaosClient : IDisposable
                     return;
                 }
 
-                if (!await IsStreamAsync(send, connection, since))
+                if (!await IsStreamAsync(send, connection, visit))
                     continue;
-                isDone = await ReadAsync(send, connection, drops, cancelAt, since);
+                isDone = await ReadAsync(send, connection, drops, cancelAt, visit);
+                if (!isDone && visit.MayFail)
+                    await LeaveAsync(visit);
             }
             catch (Exception failure) when (failure is HttpRequestException or IOException)
             {
-                if (send is { Key: null, IsAccepted: false } && server.MayFail(since))
+                if (send is { Key: null, IsAccepted: false } && visit.MayFail)
                     send.IsLost = true;
                 else
-                    await AfterFailureAsync(send, since, failure);
+                    await AfterFailureAsync(send, visit, failure);
             }
         }
     }
 
     /// <summary>True when the end has come, and nothing behind it.</summary>
-    private async Task<bool> ReadAsync(ChaosSend send, SseConnection connection, List<int> drops, int cancelAt, int since)
+    private async Task<bool> ReadAsync(ChaosSend send, SseConnection connection, List<int> drops, int cancelAt, ChaosVisit visit)
     {
         var transcript = send.Transcript;
         while (true)
@@ -296,7 +295,7 @@ internal sealed class ChaosClient : IDisposable
                 return true;
             if (stop == StreamStop.Broken)
             {
-                if (!server.MayFail(since))
+                if (!visit.MayFail)
                     report.AddViolation($"A stream broke off although nobody had killed the server: {send}, {transcript.Length} characters.");
                 return false;
             }
@@ -315,27 +314,27 @@ internal sealed class ChaosClient : IDisposable
     }
 
     /// <summary>A new request for what the client does not have yet.</summary>
-    private async Task<SseConnection> OpenAsync(ChaosSend send)
+    private async Task<SseConnection> OpenAsync(ChaosSend send, ChaosVisit visit)
     {
         if (send.RunId is not null && (send.Key is null || !IsChance(20)))
         {
             // Some forget where they were and begin again.
-            var resumed = await streams.FollowAsync(send.RunId!, UserId, IsChance(90) ? send.Transcript.LastEventId : null);
+            var resumed = await visit.Node.Streams.FollowAsync(send.RunId!, UserId, IsChance(90) ? send.Transcript.LastEventId : null);
             report.CountResume();
             return resumed;
         }
 
         send.Posts++;
-        var sent = await streams.SendAsync(ToBody(send, isStream: true), send.Key);
+        var sent = await visit.Node.Streams.SendAsync(ToBody(send, isStream: true), send.Key);
         if (send.Posts > 1)
             report.CountKeyedRetry();
         return sent;
     }
 
     /// <summary>For a client that got the head of the answer and nothing else: its run is named in the chat.</summary>
-    private async Task<bool> FindRunAsync(ChaosSend send)
+    private async Task<bool> FindRunAsync(ChaosSend send, ChaosVisit visit)
     {
-        var messages = (await GetAsync($"/chats/{send.ChatId}/messages")).Json.Items();
+        var messages = (await GetAsync(visit, $"/chats/{send.ChatId}/messages")).Json.Items();
         for (var i = 0; i + 1 < messages.Count; i++)
         {
             if (messages[i].Text("content") == send.Message)
@@ -349,7 +348,7 @@ internal sealed class ChaosClient : IDisposable
         return false;
     }
 
-    private async Task<bool> IsStreamAsync(ChaosSend send, SseConnection connection, int since)
+    private async Task<bool> IsStreamAsync(ChaosSend send, SseConnection connection, ChaosVisit visit)
     {
         if (connection is { Status: 200, IsEventStream: true })
         {
@@ -361,10 +360,10 @@ internal sealed class ChaosClient : IDisposable
         }
 
         var answer = await connection.ReadReplyAsync();
-        if (answer.Status == 503 && server.MayFail(since))
+        if (answer.Status == 503 && visit.MayFail)
         {
             send.IsLost = send is { Key: null, IsAccepted: false };
-            await PauseAsync();
+            await LeaveAsync(visit);
             return false;
         }
 
@@ -381,21 +380,21 @@ internal sealed class ChaosClient : IDisposable
 
     private async Task CancelAsync(ChaosSend send)
     {
-        var since = server.Epoch;
+        var visit = Visit(send);
         send.IsCancelAsked = true;
         report.CountCancel();
         try
         {
-            using var response = await http.PostAsync($"/runs/{send.RunId}/cancel?user_id={UserId}", content: null);
+            using var response = await visit.Node.Http.PostAsync($"/runs/{send.RunId}/cancel?user_id={UserId}", content: null);
             var answer = await ApiReply.ReadAsync(response);
-            if (answer.Status != 200)
+            if (answer.Status != 200 && !(answer.Status == 503 && visit.MayFail))
                 report.AddViolation($"Cancelling was answered with {answer.Status} {answer.Text}: {send}.");
-            else if (answer.Json.Text("status") is "completed" or "cancelled" or "failed" or "incomplete")
+            else if (answer.Status == 200 && answer.Json.Text("status") is "completed" or "cancelled" or "failed" or "incomplete")
                 send.CancelStatus = answer.Json.Text("status");
         }
         catch (Exception failure) when (failure is HttpRequestException or IOException)
         {
-            if (!server.MayFail(since))
+            if (!visit.MayFail)
                 report.AddViolation($"Cancelling failed although nobody had killed the server: {send}, {failure.Message}.");
         }
     }
@@ -415,10 +414,37 @@ internal sealed class ChaosClient : IDisposable
             send.ChatId ??= chatId.GetString();
     }
 
-    private async Task AfterFailureAsync(ChaosSend send, int since, Exception failure)
+    /// <summary>The process a request goes to: the one before, unless that is down, or the client wants another one.</summary>
+    private ChaosVisit Visit(ChaosSend? send = null)
     {
-        if (server.MayFail(since))
-            await PauseAsync();
+        if (server.Nodes.Count > 1 && (IsChance(20) || (!server.Nodes[home].IsUp && IsChance(80))))
+            home = (home + 1) % server.Nodes.Count;
+        var node = server.Nodes[home];
+        if (send is not null)
+        {
+            if (send.Visited is not null && send.Visited != node)
+                report.CountMove();
+            send.Visited = node;
+        }
+
+        return new ChaosVisit(node, node.Epoch);
+    }
+
+    /// <summary>Half of the clients wait for a process that is paused, half do not.</summary>
+    private CancellationTokenRegistration OnPause(ChaosVisit visit, Action leave) =>
+        IsChance(50) ? visit.Node.Pausing.Register(leave) : default;
+
+    private Task LeaveAsync(ChaosVisit visit)
+    {
+        if (server.Nodes[home] == visit.Node)
+            home = (home + 1) % server.Nodes.Count;
+        return Task.Delay(Roll(LongestPause) + 1);
+    }
+
+    private async Task AfterFailureAsync(ChaosSend send, ChaosVisit visit, Exception failure)
+    {
+        if (visit.MayFail)
+            await LeaveAsync(visit);
         else
             GiveUp(send, $"the connection failed although nobody had killed the server: {failure.Message}");
     }
@@ -433,8 +459,6 @@ internal sealed class ChaosClient : IDisposable
     private object ToBody(ChaosSend send, bool isStream) => send.MakesChat
         ? new { user_id = UserId, message = send.Message, stream = isStream }
         : new { chat_id = send.ChatId, user_id = UserId, message = send.Message, stream = isStream };
-
-    private Task PauseAsync() => Task.Delay(Roll(LongestPause) + 1);
 
     private bool IsChance(int percent) => Roll(100) < percent;
 

@@ -6,7 +6,7 @@ namespace AiChat.Tests.Operations.Chaos;
 /// <summary>How long and how wild; see docs/reliability.md.</summary>
 internal sealed record ChaosOptions
 {
-    /// <summary>How often the server is killed.</summary>
+    /// <summary>How often a process is killed.</summary>
     public required int Kills { get; init; }
 
     /// <summary>
@@ -17,6 +17,12 @@ internal sealed record ChaosOptions
 
     /// <summary>What the server does at a start with the runs it finds unfinished.</summary>
     public required OnRestart OnRestart { get; init; }
+
+    /// <summary>Processes: one on a file, or a few on one PostgreSQL database.</summary>
+    public int Nodes { get; init; } = 1;
+
+    /// <summary>See <see cref="RunOptions.LeaseTime"/>: short, so that the runs of a killed process are soon taken over.</summary>
+    public TimeSpan LeaseTime { get; init; } = TimeSpan.FromSeconds(2);
 
     /// <summary>Clients at work at the same time.</summary>
     public int Clients { get; init; } = 12;
@@ -31,6 +37,9 @@ internal sealed record ChaosOptions
         Seed = Read("AICHAT_CHAOS_SEED") ?? Random.Shared.Next(1, 1_000_000),
         OnRestart = onRestart,
     };
+
+    /// <summary>The same for two processes on one database; 10 kills unless the variable says another number.</summary>
+    public static ChaosOptions ForTwoNodes(OnRestart onRestart) => FromEnvironment(onRestart) with { Kills = Read("AICHAT_CHAOS_KILLS") ?? 10, Nodes = 2 };
 
     private static int? Read(string name) =>
         Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? int.Parse(value, CultureInfo.InvariantCulture) : null;

@@ -20,16 +20,24 @@ internal sealed class ChaosReport(ChaosOptions options)
     private int runRetries;
     private int snapshots;
     private int continuations;
+    private int pauses;
+    private int moves;
+    private int takenOver;
 
     public IReadOnlyList<string> Violations => [.. violations];
 
     public int Kills => kills;
+
+    /// <summary>Kills and pauses.</summary>
+    public int Interruptions => kills + pauses;
 
     public int Sends => sends;
 
     public int Resumes => resumes;
 
     public int KeyedRetries => keyedRetries;
+
+    public int Moves => moves;
 
     /// <summary>One line: the work, and how many promises were broken.</summary>
     public string Summary => string.Create(CultureInfo.InvariantCulture,
@@ -40,7 +48,10 @@ internal sealed class ChaosReport(ChaosOptions options)
 
     private string Details => string.Create(CultureInfo.InvariantCulture,
         $"{options.OnRestart}, seed {options.Seed}; {killsDuringStart} kills during a start, {drops} dropped connections, {cancels} cancels, {runRetries} retried runs, {snapshots} snapshots, "
-        + $"{continuations} continuations; ends: {Endings}");
+        + $"{continuations} continuations{OnNodes}; ends: {Endings}");
+
+    private string OnNodes => options.Nodes == 1 ? "" : string.Create(CultureInfo.InvariantCulture,
+        $"; {options.Nodes} processes, {pauses} pauses, {moves} moves of a client between them, {takenOver} runs taken over");
 
     private string Endings => string.Join(", ", endings.OrderBy(e => e.Key, StringComparer.Ordinal).Select(e => $"{e.Value} {e.Key}"));
 
@@ -52,6 +63,13 @@ internal sealed class ChaosReport(ChaosOptions options)
         if (isDuringStart)
             Interlocked.Increment(ref killsDuringStart);
     }
+
+    public void CountPause() => Interlocked.Increment(ref pauses);
+
+    /// <summary>A client asks another process about a message than before.</summary>
+    public void CountMove() => Interlocked.Increment(ref moves);
+
+    public void CountTakenOver(int count) => Interlocked.Add(ref takenOver, count);
 
     public void CountSend() => Interlocked.Increment(ref sends);
 

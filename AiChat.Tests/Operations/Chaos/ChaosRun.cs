@@ -5,14 +5,14 @@ using AiChat.Tests.Support;
 
 namespace AiChat.Tests.Operations.Chaos;
 
-/// <summary>A server that is killed again and again while clients work with it, and then has to account for everything.</summary>
+/// <summary>A server whose processes are killed again and again while clients work with it, and that then has to account for everything.</summary>
 internal sealed class ChaosRun(ChaosOptions options, Action<string> tell)
 {
     private const int ProgressEvery = 20;
     private const int ChanceOfKillDuringStart = 15;
 
-    /// <summary>How long after a start a run may be without an end that was without one at the kill.</summary>
-    private static readonly TimeSpan LongestUnfinished = TimeSpan.FromSeconds(5);
+    /// <summary>Where another process can take over meanwhile, one is paused behind so many kills.</summary>
+    private const int PauseEvery = 5;
 
     /// <summary>Far beyond what the slowest reply takes.</summary>
     private static readonly TimeSpan LongestFinish = TimeSpan.FromSeconds(60);
@@ -26,15 +26,15 @@ internal sealed class ChaosRun(ChaosOptions options, Action<string> tell)
     private readonly Random random = new(options.Seed);
     private readonly ChaosReport report = new(options);
 
+    /// <summary>How long a run may be without an end that was without one at the kill, once there is a process to care for it.</summary>
+    private readonly TimeSpan longestUnfinished = TimeSpan.FromSeconds(5) + (options.Nodes == 1 ? TimeSpan.Zero : options.LeaseTime);
+
     public async Task<ChaosReport> RunAsync()
     {
         var model = new ChaosModel(options.Seed);
         await using var llm = await FakeLlm.StartAsync();
         llm.Handler = model.Answer;
-        using var server = new ChaosServer(llm.BaseUrl, options.OnRestart);
-        server.Launch();
-        await server.WaitUntilReadyAsync();
-
+        await using var server = await ChaosServer.StartAsync(options, llm.BaseUrl);
         var clients = Enumerable.Range(1, options.Clients).Select(n => new ChaosClient(n, options.Seed, server, model, report)).ToList();
         using var stopping = new CancellationTokenSource();
         foreach (var client in clients)
@@ -46,9 +46,8 @@ internal sealed class ChaosRun(ChaosOptions options, Action<string> tell)
         await FinishAsync(clients, work);
 
         await Task.WhenAll(clients.Select(SendLastAsync));
-        await Task.WhenAll(clients.Select(c => new ChaosCheck(options, model, report).CheckAsync(c)));
+        await Task.WhenAll(clients.Select(c => new ChaosCheck(options, server, model, report).CheckAsync(c)));
         await StopAsync(server);
-        clients.ForEach(c => c.Dispose());
         return report;
     }
 
@@ -56,56 +55,80 @@ internal sealed class ChaosRun(ChaosOptions options, Action<string> tell)
     {
         while (report.Kills < options.Kills)
         {
-            // Uptime, not waiting for something: the kill comes at a moment nobody chose.
-            await Task.Delay(random.Next(500, 2000));
-            var unfinished = Examine(server, await KillAsync(server), isDuringStart: false);
-            server.Launch();
-            if (random.Next(100) < ChanceOfKillDuringStart && report.Kills < options.Kills)
-            {
-                await Task.Delay(random.Next(700));
-                unfinished = Examine(server, await server.KillAsync(), isDuringStart: true);
-                server.Launch();
-            }
-
-            await server.WaitUntilReadyAsync();
-            // Where runs go on, half of the kills find them going on.
-            if (options.OnRestart == OnRestart.Settle || random.Next(2) == 0)
-                await CheckFinishedAsync(server, unfinished);
-            if (report.Kills % ProgressEvery == 0 && report.Kills < options.Kills)
+            var kills = report.Kills;
+            await KillOnceAsync(server, server.Nodes[random.Next(server.Nodes.Count)]);
+            if (server.Nodes.Count > 1 && report.Kills / PauseEvery > kills / PauseEvery)
+                await PauseOnceAsync(server, server.Nodes[random.Next(server.Nodes.Count)]);
+            if (report.Kills / ProgressEvery > kills / ProgressEvery && report.Kills < options.Kills)
                 tell(report.Summary);
         }
     }
 
-    private Task<IReadOnlyList<string>> KillAsync(ChaosServer server) =>
-        Occasions[random.Next(Occasions.Length)] is { } moment ? server.KillBehindAsync(moment) : server.KillAsync();
+    private async Task KillOnceAsync(ChaosServer server, ChaosNode node)
+    {
+        await WorkAsync();
+        var unfinished = await ExamineAsync(server, node, await KillAsync(server, node), isDuringStart: false);
+        // Half of the survivors are alone with what the dead process left until they have taken care of it.
+        if (server.Nodes.FirstOrDefault(n => n.IsUp) is { } survivor && random.Next(2) == 0)
+            await CheckFinishedAsync(survivor, unfinished);
+        node.Launch();
+        if (random.Next(100) < ChanceOfKillDuringStart && report.Kills < options.Kills)
+        {
+            await Task.Delay(random.Next(700));
+            var behind = await ExamineAsync(server, node, await ChaosServer.KillAsync(node), isDuringStart: true);
+            unfinished = [.. unfinished.Union(behind)];
+            node.Launch();
+        }
 
-    /// <summary>Looks at what a killed server left; the runs without an end.</summary>
-    private IReadOnlyList<(string Id, string UserId)> Examine(ChaosServer server, IReadOnlyList<string> errors, bool isDuringStart)
+        await node.WaitUntilReadyAsync();
+        // Where runs go on, half of the kills find them going on.
+        if (options.OnRestart == OnRestart.Settle || random.Next(2) == 0)
+            await CheckFinishedAsync(node, unfinished);
+    }
+
+    private async Task PauseOnceAsync(ChaosServer server, ChaosNode node)
+    {
+        await WorkAsync();
+        await server.PauseAsync(node);
+        report.CountPause();
+    }
+
+    /// <summary>Uptime, not waiting for something: what is done next comes at a moment nobody chose.</summary>
+    private Task WorkAsync() => Task.Delay(random.Next(500, 2000));
+
+    private Task<IReadOnlyList<string>> KillAsync(ChaosServer server, ChaosNode node) =>
+        Occasions[random.Next(Occasions.Length)] is { } moment ? server.KillBehindAsync(node, moment) : ChaosServer.KillAsync(node);
+
+    /// <summary>Looks at what a killed process left; its runs without an end.</summary>
+    private async Task<IReadOnlyList<UnfinishedRun>> ExamineAsync(ChaosServer server, ChaosNode node, IReadOnlyList<string> errors, bool isDuringStart)
     {
         Blame(errors);
         report.CountKill(isDuringStart);
-        return Examine(server);
+        var findings = await server.ExamineAsync(node);
+        foreach (var sentence in findings.Damage)
+            report.AddViolation($"Found after kill {report.Kills}: {sentence}");
+        return findings.Unfinished;
     }
 
     private async Task StopAsync(ChaosServer server)
     {
-        var (exitCode, errors) = await server.StopAsync();
-        Blame(errors);
-        if (exitCode != 0)
-            report.AddViolation($"The server ended with exit code {exitCode}.");
-        if (Examine(server) is { Count: > 0 } unfinished)
+        foreach (var node in server.Nodes)
+        {
+            var (exitCode, errors) = await node.StopAsync();
+            Blame(errors);
+            if (exitCode != 0)
+                report.AddViolation($"{node.Process} ended with exit code {exitCode}.");
+        }
+
+        var findings = await server.ExamineAllAsync();
+        report.CountTakenOver(findings.TakenOver);
+        foreach (var sentence in findings.Damage)
+            report.AddViolation($"Found in the end: {sentence}");
+        if (findings.Unfinished is { Count: > 0 } unfinished)
         {
             report.AddViolation(
                 $"{unfinished.Count} runs have no end in the database although every client had finished: {string.Join(' ', unfinished)}.");
         }
-    }
-
-    private IReadOnlyList<(string Id, string UserId)> Examine(ChaosServer server)
-    {
-        var (integrity, unfinished) = server.Autopsy();
-        if (integrity != "ok")
-            report.AddViolation($"SQLite found the database damaged after kill {report.Kills}: {integrity}.");
-        return unfinished;
     }
 
     private void Blame(IReadOnlyList<string> errors)
@@ -114,27 +137,26 @@ internal sealed class ChaosRun(ChaosOptions options, Action<string> tell)
             report.AddViolation($"The server logged an error before kill {report.Kills + 1}: {error}");
     }
 
-    private async Task CheckFinishedAsync(ChaosServer server, IReadOnlyList<(string Id, string UserId)> unfinished)
+    private async Task CheckFinishedAsync(ChaosNode node, IReadOnlyList<UnfinishedRun> unfinished)
     {
-        using var http = new HttpClient { BaseAddress = server.Address };
-        using var limit = new CancellationTokenSource(LongestUnfinished);
-        foreach (var (id, userId) in unfinished)
+        using var limit = new CancellationTokenSource(longestUnfinished);
+        foreach (var run in unfinished)
         {
             try
             {
-                while (!await IsFinishedAsync(http, id, userId))
+                while (!await IsFinishedAsync(node.Http, run))
                     await Task.Delay(20, limit.Token);
             }
             catch (OperationCanceledException)
             {
-                report.AddViolation($"Run {id} of {userId} still has no end {LongestUnfinished} after the start behind kill {report.Kills}.");
+                report.AddViolation($"Run {run.Id} of {run.UserId} still has no end {longestUnfinished} behind kill {report.Kills}.");
             }
         }
     }
 
-    private static async Task<bool> IsFinishedAsync(HttpClient http, string id, string userId)
+    private static async Task<bool> IsFinishedAsync(HttpClient http, UnfinishedRun unfinished)
     {
-        var run = await http.GetFromJsonAsync<JsonElement>($"/runs/{id}?user_id={userId}");
+        var run = await http.GetFromJsonAsync<JsonElement>($"/runs/{unfinished.Id}?user_id={unfinished.UserId}");
         return run.Text("status") is not ("queued" or "in_progress");
     }
 

@@ -48,6 +48,9 @@ internal sealed class ChaosSend
     /// <summary>A violation made it pointless to go on; nothing more is expected of it.</summary>
     public bool IsGivenUp { get; set; }
 
+    /// <summary>The process the client asked last about it.</summary>
+    public ChaosNode? Visited { get; set; }
+
     public string? RunId { get; set; }
 
     /// <summary>The reply of one that waits; null when it got an error.</summary>

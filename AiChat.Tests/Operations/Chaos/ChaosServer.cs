@@ -1,67 +1,69 @@
-using System.Net;
-using System.Net.Sockets;
-using AiChat.Core.Runs;
-using AiChat.Infrastructure.Persistence.Sqlite;
-using AiChat.Tests.Support;
-using Dapper;
-using Microsoft.Data.Sqlite;
-
 namespace AiChat.Tests.Operations.Chaos;
 
-/// <summary>The server process of a chaos run: always on the same port and file, killed and started again many times.</summary>
-internal sealed class ChaosServer(string modelUrl, OnRestart onRestart) : IDisposable
+/// <summary>The server of a chaos run: one process on a file, or a few on one database.</summary>
+internal sealed class ChaosServer : IAsyncDisposable
 {
-    private const string DatabaseName = "ai_chat.db";
-
     private static readonly TimeSpan LongestWaitForMoment = TimeSpan.FromSeconds(2);
 
-    private readonly TempFolder folder = new();
-    private readonly int port = FindPort();
-    private AiChatProcess? process;
-    private int epoch = 1;
+    private readonly IChaosStorage storage;
+    private readonly List<int> pauses = [];
     private Trap? trap;
 
-    /// <summary>Grows with every kill and every completed start: even while the server takes requests, odd while it does not.</summary>
-    public int Epoch => Volatile.Read(ref epoch);
-
-    public Uri Address => new($"http://127.0.0.1:{port}");
-
-    private bool IsUp => Epoch % 2 == 0;
-
-    /// <summary>Whether a request that began in that epoch may fail without anybody being to blame.</summary>
-    public bool MayFail(int since) => since % 2 == 1 || Epoch != since;
-
-    public void Launch() => process = AiChatProcess.Launch(
-        folder.Path, port,
-        ("GROQ_API_KEY", "test-key"), ("Providers__groq__BaseUrl", modelUrl), ("Logging__LogLevel__Default", "Warning"),
-        // Short prompts: the history is not what is tested here, and the fake model keeps all of them.
-        ("Memory__HistoryTokens", "200"), ("Runs__OnRestart", onRestart.ToString()));
-
-    public async Task WaitUntilReadyAsync()
+    private ChaosServer(ChaosOptions options, IChaosStorage storage, string modelUrl)
     {
-        await process!.WaitUntilReadyAsync();
-        Interlocked.Increment(ref epoch);
+        this.storage = storage;
+        (string, string)[] settings =
+        [
+            ("GROQ_API_KEY", "test-key"), ("Providers__groq__BaseUrl", modelUrl), ("Logging__LogLevel__Default", "Warning"),
+            // Short prompts: the history is not what is tested here, and the fake model keeps all of them.
+            ("Memory__HistoryTokens", "200"), ("Runs__OnRestart", options.OnRestart.ToString()), ("Runs__LeaseTime", options.LeaseTime.ToString()),
+        ];
+        Nodes = [.. Enumerable.Range(1, options.Nodes).Select(n => new ChaosNode($"node-{n}", storage, settings))];
     }
 
-    /// <summary>SIGKILL, at whatever the server is doing; the errors it has logged.</summary>
-    public async Task<IReadOnlyList<string>> KillAsync()
+    public IReadOnlyList<ChaosNode> Nodes { get; }
+
+    /// <summary>
+    /// Grows with every kill, every completed start, and the beginning and the end of every pause, of any process: even while all of them take
+    /// requests, odd while one does not.
+    /// </summary>
+    public int Epoch => Nodes.Sum(n => n.Epoch);
+
+    /// <summary>Starts all processes, and returns when they take requests.</summary>
+    public static async Task<ChaosServer> StartAsync(ChaosOptions options, string modelUrl)
     {
-        // One that is killed while it starts has had an epoch, too: it may have begun to work.
-        Interlocked.Add(ref epoch, IsUp ? 1 : 2);
-        await process!.KillAsync();
-        return Bury();
+        var server = new ChaosServer(options, options.Nodes == 1 ? new ChaosFile() : await ChaosPostgres.StartAsync(), modelUrl);
+        try
+        {
+            foreach (var node in server.Nodes)
+                node.Launch();
+            foreach (var node in server.Nodes)
+                await node.WaitUntilReadyAsync();
+            return server;
+        }
+        catch
+        {
+            await server.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>SIGKILL, at whatever the process is doing; the errors it has logged.</summary>
+    public static Task<IReadOnlyList<string>> KillAsync(ChaosNode node)
+    {
+        node.BeginKill();
+        return node.BuryAsync();
     }
 
     /// <summary>The same at once behind the next such moment of any client, or after a while without one.</summary>
-    public async Task<IReadOnlyList<string>> KillBehindAsync(ChaosMoment moment)
+    public async Task<IReadOnlyList<string>> KillBehindAsync(ChaosNode node, ChaosMoment moment)
     {
-        var set = new Trap(moment);
+        var set = new Trap(node, moment);
         Volatile.Write(ref trap, set);
         await Task.WhenAny(set.Sprung, Task.Delay(LongestWaitForMoment));
         if (set.TrySpring())
-            Interlocked.Increment(ref epoch);
-        await process!.KillAsync();
-        return Bury();
+            node.BeginKill();
+        return await node.BuryAsync();
     }
 
     /// <summary>A client has just been told this; what it was told must be true from now on, whatever happens to the server.</summary>
@@ -69,91 +71,46 @@ internal sealed class ChaosServer(string modelUrl, OnRestart onRestart) : IDispo
     {
         if (Volatile.Read(ref trap) is not { } set || set.Moment != moment || !set.TrySpring())
             return;
-        Interlocked.Increment(ref epoch);
-        process!.Kill();
+        set.Node.BeginKill();
+        set.Node.Kill();
         set.Close();
     }
 
-    /// <summary>A polite end; the exit code and the errors that were logged.</summary>
-    public async Task<(int ExitCode, IReadOnlyList<string> Errors)> StopAsync()
+    /// <summary>Pauses a process until the others have taken its runs.</summary>
+    public async Task PauseAsync(ChaosNode node)
     {
-        Interlocked.Increment(ref epoch);
-        process!.Terminate();
-        var exitCode = await process.WaitForExitAsync();
-        return (exitCode, Bury());
+        lock (pauses)
+            pauses.Add(Epoch);
+        await node.PauseAsync();
     }
 
-    /// <summary>
-    /// Looks into the database the dead process left, in a copy, so that the next start finds everything as it was left: what
-    /// SQLite says of its health, and the runs that have no end.
-    /// </summary>
-    public (string Integrity, IReadOnlyList<(string Id, string UserId)> Unfinished) Autopsy()
+    /// <summary>How many pauses there were between two epochs, of any process.</summary>
+    public int CountPauses(int first, int last)
     {
-        using var copy = new TempFolder();
-        foreach (var file in new[] { DatabaseName, DatabaseName + "-wal" }.Where(f => File.Exists(folder.File(f))))
-            File.Copy(folder.File(file), copy.File(file));
-        SqliteLibrary.Load(name: null);
-        using var connection = new SqliteConnection($"Data Source={copy.File(DatabaseName)};Pooling=False");
-        connection.Open();
-        return (
-            connection.ExecuteScalar<string>("PRAGMA integrity_check")!,
-            [.. connection.Query<(string, string)>("SELECT id, user_id FROM runs WHERE completed_at IS NULL")]);
+        lock (pauses)
+            return pauses.Count(p => p >= first - 1 && p <= last);
     }
 
-    public void Dispose()
+    /// <inheritdoc cref="IChaosStorage.ExamineAsync"/>
+    public Task<ChaosFindings> ExamineAsync(ChaosNode node) => storage.ExamineAsync(node.Process);
+
+    /// <inheritdoc cref="IChaosStorage.ExamineAllAsync"/>
+    public Task<ChaosFindings> ExamineAllAsync() => storage.ExamineAllAsync();
+
+    public async ValueTask DisposeAsync()
     {
-        process?.Dispose();
-        folder.Dispose();
+        foreach (var node in Nodes)
+            node.Dispose();
+        await storage.DisposeAsync();
     }
 
-    private List<string> Bury()
-    {
-        var errors = FindErrors(process!.Output).Concat(process.Errors).ToList();
-        process.Dispose();
-        process = null;
-        return errors;
-    }
-
-    /// <summary>Errors of the log, each with the lines that follow it: where it came from.</summary>
-    private static IEnumerable<string> FindErrors(IReadOnlyList<string> log)
-    {
-        for (var i = 0; i < log.Count; i++)
-        {
-            if (IsError(log[i]))
-                yield return string.Join('\n', [log[i], .. log.Skip(i + 1).TakeWhile(line => line.Length == 0 || !char.IsAsciiDigit(line[0])).Take(20)]);
-        }
-    }
-
-    private static bool IsError(string line) =>
-        line.Contains(" ERR ", StringComparison.Ordinal) || line.Contains(" FTL ", StringComparison.Ordinal);
-
-    /// <summary>
-    /// A free port below those the system hands out to clients: while the server is down, nobody can take it by chance, and no client
-    /// can be connected to itself.
-    /// </summary>
-    private static int FindPort()
-    {
-        while (true)
-        {
-            var candidate = Random.Shared.Next(20_000, 32_000);
-            try
-            {
-                using var listener = new TcpListener(IPAddress.Loopback, candidate);
-                listener.Start();
-                return candidate;
-            }
-            catch (SocketException)
-            {
-                // Taken: another one.
-            }
-        }
-    }
-
-    /// <summary>Waits for a moment to kill the server at; springs once.</summary>
-    private sealed class Trap(ChaosMoment moment)
+    /// <summary>Waits for a moment to kill a process at; springs once.</summary>
+    private sealed class Trap(ChaosNode node, ChaosMoment moment)
     {
         private readonly TaskCompletionSource sprung = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private int isSprung;
+
+        public ChaosNode Node => node;
 
         public ChaosMoment Moment => moment;
 
