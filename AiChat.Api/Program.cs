@@ -5,13 +5,14 @@ using AiChat.Api.Json;
 using AiChat.Api.Logging;
 using AiChat.Api.OpenApi;
 using AiChat.Api.Telemetry;
+using AiChat.Api.Verbs;
 using AiChat.Core;
 using AiChat.Infrastructure.Persistence;
 using AiChat.Infrastructure.Providers;
 using AiChat.Infrastructure.WebSearch;
 
-if (args is [HealthCommand.Name, .. var settings])
-    return await HealthCommand.RunAsync(settings);
+if (await Verb.TryRunAsync(args) is { } exitCode)
+    return exitCode;
 
 // Slim: no IIS, no QUIC, no start-up hooks of others; HTTPS is asked for by name (HttpServerSetup).
 var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });

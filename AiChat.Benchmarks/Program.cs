@@ -1,5 +1,6 @@
 using AiChat.Benchmarks.Seed;
 using AiChat.Benchmarks.Streams;
+using AiChat.Infrastructure.CommandLine;
 using BenchmarkDotNet.Running;
 
 namespace AiChat.Benchmarks;

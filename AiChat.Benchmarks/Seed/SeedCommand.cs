@@ -1,16 +1,17 @@
 using System.Diagnostics;
 using System.Globalization;
 using AiChat.Core.Errors;
+using AiChat.Infrastructure.CommandLine;
 using AiChat.Infrastructure.Persistence;
-using AiChat.Infrastructure.Persistence.Sqlite;
 using Microsoft.Extensions.Logging.Abstractions;
-using Microsoft.Extensions.Options;
 
 namespace AiChat.Benchmarks.Seed;
 
 /// <summary>The seed verb: from its command line to its exit code.</summary>
 internal static class SeedCommand
 {
+    private static readonly TimeSpan LongestStatement = TimeSpan.FromMinutes(10);
+
     public static async Task<int> RunAsync(IReadOnlyList<string> args, TextWriter output, TextWriter errors)
     {
         if (args is ["--help" or "-h"])
@@ -53,13 +54,15 @@ internal static class SeedCommand
     {
         // Before the database: an impossible path must not be noticed after an hour.
         await using var ids = options.IdsFile is null ? TextWriter.Null : new StreamWriter(options.IdsFile);
-        using var database = new SqliteDatabase(
-            Options.Create(new DatabaseOptions { Url = options.DatabaseUrl }), NullLogger<SqliteDatabase>.Instance);
+        using var database = DatabaseUrl.Open(new DatabaseOptions { Url = options.DatabaseUrl, CommandTimeout = LongestStatement }, NullLoggerFactory.Instance);
         await new Migrator(database, TimeProvider.System, NullLogger<Migrator>.Instance).MigrateAsync();
 
         var clock = Stopwatch.StartNew();
         var progress = new ProgressLine(errors, isTerminal: errors == Console.Error && !Console.IsErrorRedirected);
-        await new Seeder(database, TimeProvider.System).FillAsync(options, ids, progress.Show);
+        await new Seeder(database, TimeProvider.System).FillAsync(options, ids, seeded => progress.Show(
+            (double)seeded.Chats / seeded.AllChats,
+            string.Create(CultureInfo.InvariantCulture, $"{seeded.Chats:N0} of {seeded.AllChats:N0} chats, {seeded.Messages:N0} messages"),
+            seeded.Messages));
         progress.End();
 
         var messages = (long)options.Chats * options.Messages;

@@ -1,4 +1,4 @@
-using AiChat.Infrastructure.Persistence;
+using AiChat.Infrastructure.CommandLine;
 
 namespace AiChat.Benchmarks.Seed;
 
@@ -7,7 +7,7 @@ internal sealed record SeedOptions
 {
     public const string Usage = """
         Usage: seed --database URL --chats N --messages M [--user U] [--ids FILE]
-          --database URL  the file to fill, as in DATABASE_URL: sqlite:///./ai_chat.db; made when it is not there
+          --database URL  the database to fill, as in DATABASE_URL: sqlite:///./ai_chat.db (made when it is not there) or postgresql://...
           --chats N       how many chats to make, 1 or more
           --messages M    messages in each of them, an even number: every question has its reply
           --user U        their owner; "default" when not given, who owns what is sent without a user_id
@@ -51,11 +51,11 @@ internal sealed record SeedOptions
         string ReadUrl()
         {
             if (given.Find("--database") is not { } url)
-                problems.Add("--database is missing: write the URL of the file to fill, such as sqlite:///./ai_chat.db.");
-            else if (SqliteUrl.TryParse(url, out _, out var problem))
-                return url;
-            else
+                problems.Add("--database is missing: write the URL of the database to fill, such as sqlite:///./ai_chat.db.");
+            else if (Infrastructure.Persistence.DatabaseUrl.FindProblem(url) is { } problem)
                 problems.Add($"--database {problem}");
+            else
+                return url;
             return "";
         }
     }

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net.Http.Json;
 using System.Net.ServerSentEvents;
 using System.Text.Json;
+using AiChat.Infrastructure.CommandLine;
 
 namespace AiChat.Benchmarks.Streams;
 

@@ -1,3 +1,5 @@
+using AiChat.Infrastructure.CommandLine;
+
 namespace AiChat.Benchmarks.Streams;
 
 /// <summary>What the streams verb is to do, as its command line says.</summary>

@@ -1,3 +1,8 @@
+using AiChat.Infrastructure.Persistence.Postgres;
+using AiChat.Infrastructure.Persistence.Sqlite;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
 namespace AiChat.Infrastructure.Persistence;
 
 /// <summary>Which engine a database URL names.</summary>
@@ -7,6 +12,12 @@ public static class DatabaseUrl
 
     /// <summary>What is wrong with the URL and what to write instead; null when it can be used. The URL itself is not quoted: it may hold a password.</summary>
     public static string? FindProblem(string url) => IsPostgres(url)
-        ? Postgres.PostgresUrl.FindProblem(url)
+        ? PostgresUrl.FindProblem(url)
         : SqliteUrl.TryParse(url, out _, out var problem) ? null : problem;
+
+    /// <summary>The database of the options' URL, for whoever has no container.</summary>
+    /// <exception cref="DatabaseStartupException">It cannot be opened.</exception>
+    public static IDatabase Open(DatabaseOptions options, ILoggerFactory loggers) => IsPostgres(options.Url)
+        ? new PostgresDatabase(Options.Create(options), loggers)
+        : new SqliteDatabase(Options.Create(options), loggers.CreateLogger<SqliteDatabase>());
 }

@@ -3,7 +3,7 @@ using System.Data.Common;
 namespace AiChat.Infrastructure.Persistence;
 
 /// <summary>The database behind the repositories: a file of SQLite, or PostgreSQL.</summary>
-public interface IDatabase
+public interface IDatabase : IDisposable
 {
     /// <summary>What is said differently to this engine.</summary>
     ISqlDialect Dialect { get; }

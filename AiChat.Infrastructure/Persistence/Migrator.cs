@@ -10,6 +10,11 @@ public sealed partial class Migrator(IDatabase database, TimeProvider time, ILog
 {
     private const string Prefix = "AiChat.Infrastructure.Persistence.Migrations.";
 
+    /// <summary>
+    /// Stands in the journal of a database that a copy is being made into: it is of no version, so that no server uses it before it is whole.
+    /// </summary>
+    internal const string Filling = "unfinished copy";
+
     /// <summary>What the lock of PostgreSQL that lets one runner at a time is called there: any number of our own.</summary>
     private const long LockKey = 0x4169_4368_6174;
 
@@ -43,11 +48,17 @@ public sealed partial class Migrator(IDatabase database, TimeProvider time, ILog
             .Order(StringComparer.Ordinal)];
     }
 
-    /// <exception cref="DatabaseStartupException">A newer version of AiChat has changed the database.</exception>
-    public async Task MigrateAsync()
+    /// <summary>Gives the migrations that were applied now; none when the schema was current.</summary>
+    /// <exception cref="DatabaseStartupException">A newer version of AiChat has changed the database, or it is not filled yet.</exception>
+    public async Task<IReadOnlyList<string>> MigrateAsync()
     {
-        await WriteAloneAsync(connection => connection.ExecuteAsync(CreateJournalSql));
+        await CreateJournalAsync();
         var applied = await GetAppliedAsync(CancellationToken.None);
+        if (applied.Contains(Filling))
+        {
+            throw new DatabaseStartupException(
+                $"The database '{database.Location}' is a copy that has not come to its end. Run the same copy command again, which goes on where it was.");
+        }
 
         if (applied.Except(Known).FirstOrDefault() is { } unknown)
         {
@@ -55,20 +66,46 @@ public sealed partial class Migrator(IDatabase database, TimeProvider time, ILog
                 $"The database '{database.Location}' was changed by a newer AiChat (migration {unknown}), which this version cannot use. Start the newer version, or give this one another database in {DatabaseOptions.UrlVariable}.");
         }
 
+        var added = new List<string>();
         foreach (var name in Known.Except(applied))
         {
-            if (await WriteAloneAsync(connection => ApplyAsync(connection, name)) > 0)
-                LogApplied(name);
+            if (await WriteAloneAsync(connection => ApplyAsync(connection, name)) == 0)
+                continue;
+            LogApplied(name);
+            added.Add(name);
         }
+
+        return added;
+    }
+
+    /// <summary>Whether the database is one that a copy is being made into.</summary>
+    internal async Task<bool> IsBeingFilledAsync()
+    {
+        await CreateJournalAsync();
+        return (await GetAppliedAsync(CancellationToken.None)).Contains(Filling);
     }
 
     /// <summary>Whether the schema is this binary's: every migration applied and none besides.</summary>
     public async Task<bool> IsCurrentAsync(CancellationToken cancellationToken) =>
         (await GetAppliedAsync(cancellationToken)).SequenceEqual(Known, StringComparer.Ordinal);
 
-    private Task<List<string>> GetAppliedAsync(CancellationToken cancellationToken) => database.ReadAsync(
+    /// <summary>The migrations the database has, in order; fails where it has no journal of them.</summary>
+    internal Task<IReadOnlyList<string>> GetAppliedAsync(CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<string>>(
         async connection => (await connection.QueryAsync<string>(new CommandDefinition(AppliedSql, cancellationToken: cancellationToken))).AsList(),
         cancellationToken);
+
+    private async Task CreateJournalAsync()
+    {
+        try
+        {
+            await WriteAloneAsync(connection => connection.ExecuteAsync(CreateJournalSql));
+        }
+        catch (DbException failure)
+        {
+            // Such as a password that is wrong or a database that is not there.
+            throw new DatabaseStartupException(database.DescribeFailure(failure), failure);
+        }
+    }
 
     /// <summary>One transaction, while no other process migrates.</summary>
     private Task<int> WriteAloneAsync(Func<DbConnection, Task<int>> work) => database.WriteAsync(async connection =>

@@ -66,6 +66,28 @@ public sealed class SeedCommandTests
     }
 
     [Test]
+    public async Task RunAsync_Postgres_StoresWhatItStoresInSqlite()
+    {
+        using var postgres = await TestDatabase.CreateAsync(Engine.Postgres);
+        await SeedAsync(chats: 3, messages: 30_000);
+
+        var exitCode = await SeedCommand.RunAsync(
+            ["--database", postgres.Url, "--chats", "3", "--messages", "30000", "--user", "anna"], output, errors);
+
+        const string countsSql = """
+            select (select count(*) from messages), (select cast(max(sequence) as bigint) from messages), (select count(distinct content) from messages),
+              (select count(*) from chats where message_count = 30000), (select cast(sum(chat_count) as bigint) from users)
+            """;
+        const string textSql = "select content from messages where chat_id in (select min(id) from chats) order by sequence limit 100";
+        using var sqlite = TestDatabase.OpenSqlite(DatabasePath);
+        using var reader = await sqlite.RentReaderAsync(None);
+        Assert.That(exitCode, Is.Zero);
+        Assert.That(await postgres.QuerySingleAsync<(long, long, long, long, long)>(countsSql),
+            Is.EqualTo(await reader.Connection.QuerySingleAsync<(long, long, long, long, long)>(countsSql)));
+        Assert.That(await postgres.QueryAsync<string>(textSql), Is.EqualTo(await reader.Connection.QueryAsync<string>(textSql)));
+    }
+
+    [Test]
     public async Task RunAsync_Schema_IsTheServers()
     {
         await SeedAsync(chats: 1, messages: 2);

@@ -30,7 +30,7 @@ public sealed class SeedOptionsTests
         Assert.That(options, Is.Null);
         Assert.That(problems, Is.EqualTo(new[]
         {
-            "--database is missing: write the URL of the file to fill, such as sqlite:///./ai_chat.db.",
+            "--database is missing: write the URL of the database to fill, such as sqlite:///./ai_chat.db.",
             "--chats is missing: write a number from 1 to 2147483647.",
             "--messages is missing: write a number from 0 to 1000000.",
         }));
@@ -40,7 +40,7 @@ public sealed class SeedOptionsTests
     public void Parse_EverythingWrong_ReportsAllAtOnce()
     {
         var (options, problems) = SeedOptions.Parse(
-            ["--database", "postgresql://host/db", "--chats", "0", "--messages", "7", "--user", "", "--users", "anna", "--chats", "2", "--ids"]);
+            ["--database", "postgresql://host", "--chats", "0", "--messages", "7", "--user", "", "--users", "anna", "--chats", "2", "--ids"]);
 
         Assert.That(options, Is.Null);
         Assert.That(problems, Is.EqualTo(new[]
@@ -48,7 +48,7 @@ public sealed class SeedOptionsTests
             "'--users' is no option of seed.",
             "--chats is given twice.",
             "--ids has no value behind it.",
-            "--database names PostgreSQL, which this version does not support yet. Write sqlite:///./ai_chat.db for a file in the working directory or sqlite:////var/lib/ai_chat.db for an absolute path.",
+            "--database names no database. Write postgresql://user:password@host:5432/database.",
             "--chats is '0': write a number from 1 to 2147483647.",
             "--messages is 7: write an even number, every question has its reply.",
             "--user is empty: write a name, or leave it out.",

@@ -1,5 +1,5 @@
-using AiChat.Benchmarks;
 using AiChat.Benchmarks.Streams;
+using AiChat.Infrastructure.CommandLine;
 using AiChat.Tests.Api;
 
 namespace AiChat.Tests.Benchmarks;

@@ -8,7 +8,7 @@ using Npgsql;
 namespace AiChat.Infrastructure.Persistence.Postgres;
 
 /// <summary>A PostgreSQL server, used by this process and perhaps by others.</summary>
-public sealed class PostgresDatabase : IDatabase, IAsyncDisposable, IDisposable
+public sealed class PostgresDatabase : IDatabase, IAsyncDisposable
 {
     /// <summary>How long is waited before each further try of work that lost its connection, or against other work.</summary>
     private static readonly TimeSpan[] RetryDelays =

@@ -11,7 +11,7 @@ namespace AiChat.Infrastructure.Persistence.Sqlite;
 /// One SQLite file in WAL mode: one connection that writes, several that only read. As nobody else writes or checkpoints, "database is
 /// locked" cannot happen, nor the corruption that two checkpointing connections could cause before SQLite 3.51.3.
 /// </summary>
-public sealed partial class SqliteDatabase : IDatabase, IDisposable
+public sealed partial class SqliteDatabase : IDatabase
 {
     /// <summary>The log is copied into the file when it has this many pages of 4 KiB.</summary>
     private const int CheckpointPages = 2000;

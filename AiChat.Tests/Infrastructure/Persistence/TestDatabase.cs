@@ -35,15 +35,17 @@ public enum Engine
 public sealed class TestDatabase : IDisposable
 {
     private readonly IDisposable storage;
-    private readonly string url;
 
     private TestDatabase(IDisposable storage, string url)
     {
-        (this.storage, this.url) = (storage, url);
+        (this.storage, Url) = (storage, url);
         Current = Open(url);
     }
 
     public static Engine[] Engines { get; } = Enum.GetValues<Engine>();
+
+    /// <summary>What <c>DATABASE_URL</c> would have to be.</summary>
+    public string Url { get; }
 
     /// <summary>The process that uses it.</summary>
     public Node Node { get; private set; } = new();
@@ -93,8 +95,8 @@ public sealed class TestDatabase : IDisposable
     /// <summary>Ends the use of the database and begins it anew, as a restart does.</summary>
     public void Restart()
     {
-        ((IDisposable)Current).Dispose();
-        Current = Open(url);
+        Current.Dispose();
+        Current = Open(Url);
         Node = new Node();
     }
 
@@ -130,7 +132,7 @@ public sealed class TestDatabase : IDisposable
 
     public void Dispose()
     {
-        ((IDisposable)Current).Dispose();
+        Current.Dispose();
         storage.Dispose();
     }
 

@@ -1,16 +1,14 @@
-namespace AiChat.Api.Configuration;
+using AiChat.Api.Configuration;
+using AiChat.Infrastructure.CommandLine;
+
+namespace AiChat.Api.Verbs;
 
 /// <summary>
 /// <c>AiChat.Api health</c> asks the server of the same machine and the same settings whether it lives: the health check of an image that
 /// holds no other program that could.
 /// </summary>
-internal static class HealthCommand
+internal static class HealthVerb
 {
-    public const string Name = "health";
-
-    private const int Alive = 0;
-    private const int NotAlive = 1;
-
     private const string Route = "/health/live";
 
     /// <summary>A server that lives answers in milliseconds.</summary>
@@ -27,7 +25,7 @@ internal static class HealthCommand
         if (FindAddress(configuration[WebHostDefaults.ServerUrlsKey]) is not { } address)
         {
             await Console.Error.WriteLineAsync("Urls names no http address that could be asked: add one such as http://localhost:8000.");
-            return NotAlive;
+            return ExitCode.Failed;
         }
 
         // Without a proxy: the one that the environment may name leads away from this machine.
@@ -36,7 +34,7 @@ internal static class HealthCommand
         {
             using var response = await client.GetAsync(address);
             if (response.IsSuccessStatusCode)
-                return Alive;
+                return ExitCode.Ok;
             await Console.Error.WriteLineAsync($"{address} answers {(int)response.StatusCode}.");
         }
         catch (Exception failure) when (failure is HttpRequestException or OperationCanceledException)
@@ -44,7 +42,7 @@ internal static class HealthCommand
             await Console.Error.WriteLineAsync($"{address} does not answer: {failure.Message}");
         }
 
-        return NotAlive;
+        return ExitCode.Failed;
     }
 
     private static Uri? FindAddress(string? urls)

@@ -1,7 +1,7 @@
-namespace AiChat.Benchmarks;
+namespace AiChat.Infrastructure.CommandLine;
 
 /// <summary>What the process tells whoever started it.</summary>
-internal static class ExitCode
+public static class ExitCode
 {
     public const int Ok = 0;
 

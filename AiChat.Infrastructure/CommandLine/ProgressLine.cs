@@ -1,10 +1,10 @@
 using System.Diagnostics;
 using System.Globalization;
 
-namespace AiChat.Benchmarks.Seed;
+namespace AiChat.Infrastructure.CommandLine;
 
 /// <summary>How far the work is: a bar that is drawn over itself on a terminal, now and then a plain line anywhere else.</summary>
-internal sealed class ProgressLine(TextWriter output, bool isTerminal)
+public sealed class ProgressLine(TextWriter output, bool isTerminal)
 {
     private const int Width = 30;
 
@@ -15,17 +15,17 @@ internal sealed class ProgressLine(TextWriter output, bool isTerminal)
     private TimeSpan shownAt;
     private int length;
 
-    public void Show(SeedProgress progress)
+    /// <param name="share">How much of the work is done, from 0 to 1.</param>
+    /// <param name="what">What was done so far, in words.</param>
+    /// <param name="count">The same as a number, of which the speed is told.</param>
+    public void Show(double share, string what, long count)
     {
         var now = clock.Elapsed;
-        var isDone = progress.Chats == progress.AllChats;
-        if (now - shownAt < (isTerminal ? RedrawInterval : LineInterval) && !(isTerminal && isDone))
+        if (now - shownAt < (isTerminal ? RedrawInterval : LineInterval) && !(isTerminal && share >= 1))
             return;
         shownAt = now;
 
-        var share = (double)progress.Chats / progress.AllChats;
-        var text = string.Create(CultureInfo.InvariantCulture,
-            $"{share,4:P0} {progress.Chats:N0} of {progress.AllChats:N0} chats, {progress.Messages:N0} messages, {progress.Messages / now.TotalSeconds:N0}/s");
+        var text = string.Create(CultureInfo.InvariantCulture, $"{share,4:P0} {what}, {count / now.TotalSeconds:N0}/s");
         if (isTerminal)
             Redraw($"[{new string('#', (int)(share * Width)).PadRight(Width, '.')}] {text}");
         else

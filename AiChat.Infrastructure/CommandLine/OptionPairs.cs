@@ -1,9 +1,9 @@
 using System.Globalization;
 
-namespace AiChat.Benchmarks;
+namespace AiChat.Infrastructure.CommandLine;
 
 /// <summary>The options of a verb, each with a value behind it. What is wrong is collected, so that everything can be said at once.</summary>
-internal sealed class OptionPairs
+public sealed class OptionPairs
 {
     private readonly Dictionary<string, string> given = new(StringComparer.Ordinal);
 
@@ -12,7 +12,7 @@ internal sealed class OptionPairs
         for (var i = 0; i < args.Count; i += 2)
         {
             if (!known.Contains(args[i]))
-                Problems.Add($"'{args[i]}' is no option of {verb}.");
+                Problems.Add($"{Name(args[i])} is no option of {verb}.");
             else if (i + 1 == args.Count)
                 Problems.Add($"{args[i]} has no value behind it.");
             else if (!given.TryAdd(args[i], args[i + 1]))
@@ -48,4 +48,7 @@ internal sealed class OptionPairs
 
         return least;
     }
+
+    /// <summary>A word that is no option may be a value out of place, with a password in it.</summary>
+    private static string Name(string word) => word.StartsWith('-') ? $"'{word.Split('=')[0]}'" : "A word without '--' before it";
 }
