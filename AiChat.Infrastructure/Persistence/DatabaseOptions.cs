@@ -28,7 +28,7 @@ public sealed class DatabaseOptions
     /// <summary>Longest time a connection to PostgreSQL may take to be made, and how long a start waits for a server that is not there yet.</summary>
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>Longest time a statement may take on PostgreSQL, a transaction may wait for its next one, and work may wait for a free connection.</summary>
+    /// <summary>Longest time a statement may take on PostgreSQL, and work may wait for a free connection.</summary>
     public TimeSpan CommandTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
     public void Bind(IConfiguration configuration)

@@ -37,7 +37,7 @@ internal sealed partial class DockerfileCheck
     {
         if (Last("USER") is null or "root" or "0")
             yield return "it runs as root";
-        if (Last("HEALTHCHECK") is not { } check || !check.EndsWith($"""CMD ["dotnet", "{Program}", "{HealthCommand.Name}"]""", StringComparison.Ordinal))
+        if (Last("HEALTHCHECK") is not { } check || !check.EndsWith($"""CMD ["dotnet", "{Program}", "health"]""", StringComparison.Ordinal))
             yield return "nobody asks whether it lives";
         if (Last("ENTRYPOINT") != $"""["dotnet", "{Program}"]""")
             yield return "signals do not reach the program";

@@ -79,7 +79,7 @@ public sealed class PostgresDatabase : IDatabase, IAsyncDisposable
                     return await EndAsync(connection, ending);
                 }, CancellationToken.None);
             }
-            catch (Exception failure) when (isCommitting && !PostgresErrors.IsConflict(failure) && PostgresErrors.IsUnavailable(failure))
+            catch (Exception failure) when (isCommitting && !PostgresErrors.IsRolledBack(failure) && PostgresErrors.IsUnavailable(failure))
             {
                 // It may be stored or not: running it again would have to find that out.
                 throw UnavailableException.ForUnknownCommit(failure);

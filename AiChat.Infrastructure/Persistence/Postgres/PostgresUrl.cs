@@ -11,6 +11,12 @@ public static class PostgresUrl
 {
     private const string Cure = "Write postgresql://user:password@host:5432/database.";
 
+    /// <summary>
+    /// How long a transaction may wait for its next statement. A process that is paused in the middle of one keeps others from what it has
+    /// locked for so long: they must not wait for it when its lease has ended, and take over its runs.
+    /// </summary>
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(2);
+
     /// <summary>What libpq calls a setting, and what our driver calls it.</summary>
     private static readonly Dictionary<string, string> Names = new(StringComparer.OrdinalIgnoreCase)
     {
@@ -50,8 +56,7 @@ public static class PostgresUrl
         settings.NoResetOnClose = true;
         settings.ApplicationName ??= "aichat";
         settings.IncludeErrorDetail = false;
-        // A process that is paused in the middle of a transaction must not keep its locks.
-        settings.Options = $"-c idle_in_transaction_session_timeout={(int)options.CommandTimeout.TotalMilliseconds} {settings.Options}".TrimEnd();
+        settings.Options = $"-c idle_in_transaction_session_timeout={(int)LongestPause.TotalMilliseconds} {settings.Options}".TrimEnd();
         return settings.ToString();
     }
 
