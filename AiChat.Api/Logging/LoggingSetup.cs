@@ -36,6 +36,8 @@ internal static class LoggingSetup
         "Microsoft.AspNetCore.Hosting.Diagnostics",
         // Shows the queries of requests that are no HTTP.
         "Microsoft.AspNetCore.Server.Kestrel.BadRequests",
+        // Shows an error for each transaction that ends with its connection. Whoever ran it knows, and runs it again or says so.
+        "Npgsql.Transaction",
     ];
 
     /// <summary>Serilog to the console, written beside the requests.</summary>
