@@ -24,6 +24,9 @@ internal sealed record ChaosOptions
     /// <summary>See <see cref="RunOptions.LeaseTime"/>: short, so that the runs of a killed process are soon taken over.</summary>
     public TimeSpan LeaseTime { get; init; } = TimeSpan.FromSeconds(2);
 
+    /// <summary>Between two kills all processes are up for a quarter of this at least, and for so long at most.</summary>
+    public TimeSpan LongestUptime { get; init; } = TimeSpan.FromSeconds(2);
+
     /// <summary>Clients at work at the same time.</summary>
     public int Clients { get; init; } = 12;
 
@@ -38,8 +41,16 @@ internal sealed record ChaosOptions
         OnRestart = onRestart,
     };
 
-    /// <summary>The same for two processes on one database; 10 kills unless the variable says another number.</summary>
-    public static ChaosOptions ForTwoNodes(OnRestart onRestart) => FromEnvironment(onRestart) with { Kills = Read("AICHAT_CHAOS_KILLS") ?? 10, Nodes = 2 };
+    /// <summary>
+    /// The same for two processes on one database; 10 kills unless the variable says another number. One of them is always up, so that both
+    /// need not be up for long.
+    /// </summary>
+    public static ChaosOptions ForTwoNodes(OnRestart onRestart) => FromEnvironment(onRestart) with
+    {
+        Kills = Read("AICHAT_CHAOS_KILLS") ?? 10,
+        Nodes = 2,
+        LongestUptime = TimeSpan.FromSeconds(1),
+    };
 
     private static int? Read(string name) =>
         Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? int.Parse(value, CultureInfo.InvariantCulture) : null;

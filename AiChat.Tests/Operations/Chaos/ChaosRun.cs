@@ -94,7 +94,7 @@ internal sealed class ChaosRun(ChaosOptions options, Action<string> tell)
     }
 
     /// <summary>Uptime, not waiting for something: what is done next comes at a moment nobody chose.</summary>
-    private Task WorkAsync() => Task.Delay(random.Next(500, 2000));
+    private Task WorkAsync() => Task.Delay(options.LongestUptime * (0.25 + (0.75 * random.NextDouble())));
 
     private Task<IReadOnlyList<string>> KillAsync(ChaosServer server, ChaosNode node) =>
         Occasions[random.Next(Occasions.Length)] is { } moment ? server.KillBehindAsync(node, moment) : ChaosServer.KillAsync(node);
