@@ -106,17 +106,20 @@ public sealed class PostgresDatabase : IDatabase, IAsyncDisposable
     {
         await using var batch = PostgresDialect.ToBatch(connection, [.. ending.Statements, Commit]);
         await using var reader = await batch.ExecuteReaderAsync();
-        if (ending.Read is null)
+        var result = ending.Result;
+        if (ending.Read is not null)
         {
-            await reader.CloseAsync();
-            return ending.Result;
+            // Statements without rows are passed over; locks have some.
+            foreach (var _ in ending.Statements.SkipLast(1).Where(s => s.Sql.StartsWith("select", StringComparison.Ordinal)))
+                await reader.NextResultAsync();
+            result = await ending.Read(reader);
         }
 
-        // Statements without rows are passed over; locks have some.
-        foreach (var _ in ending.Statements.SkipLast(1).Where(s => s.Sql.StartsWith("select", StringComparison.Ordinal)))
-            await reader.NextResultAsync();
-        var result = await ending.Read(reader);
-        await reader.CloseAsync();
+        // To the end: only there is known that nothing has failed.
+        while (await reader.NextResultAsync())
+        {
+        }
+
         return result;
     }
 

@@ -3,7 +3,7 @@ using AiChat.Tests.Support;
 
 namespace AiChat.Tests.Operations;
 
-public sealed class HealthCommandTests
+public sealed class HealthVerbTests
 {
     private TempFolder folder = null!;
 
