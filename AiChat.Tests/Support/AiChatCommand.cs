@@ -70,6 +70,3 @@ public sealed partial class AiChatCommand : IDisposable
     [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
     private static partial int SendSignal(int processId, int signal);
 }
-
-/// <summary>What a command that has ended left behind.</summary>
-public sealed record CommandResult(int ExitCode, string Output, string Errors);

@@ -7,7 +7,7 @@ create table users (
 ) with (fillfactor = 80);
 
 create table chats (
-  id text collate "C" not null primary key,
+  id text collate "C" not null,
   user_id text collate "C" not null,
   title text,
   model text,
@@ -16,7 +16,9 @@ create table chats (
   message_count integer not null,
   active_run_id text collate "C",
   created_at bigint not null,
-  updated_at bigint not null
+  updated_at bigint not null,
+  -- With the owner: whose the chat is, is asked by nearly every statement, and must not be looked for among all chats of the user.
+  primary key (id) include (user_id)
 ) with (fillfactor = 80);
 
 create unique index chats_by_user on chats (user_id, updated_at desc, id desc);
