@@ -21,7 +21,9 @@ public sealed partial class NodeService(
     /// <summary>The longest a run whose chat is gone may need to note that.</summary>
     private static readonly TimeSpan OrphanGrace = TimeSpan.FromMinutes(1);
 
+    private readonly Lock leavingLock = new();
     private readonly RunSignal wake = new();
+    private Task? leaving;
     private long aliveSince;
     private long renewedAt;
     private bool isRenewFailing;
@@ -58,7 +60,7 @@ public sealed partial class NodeService(
     {
         await base.StopAsync(cancellationToken);
         if (nodes.IsShared)
-            await LeaveAsync(cancellationToken);
+            await LeaveOnceAsync(cancellationToken);
     }
 
     /// <summary>Two loops: however long it takes to settle what the dead left behind, the others hear that this process lives.</summary>
@@ -150,6 +152,13 @@ public sealed partial class NodeService(
         else if (signal.Kind == NodeSignalKind.Missed
             || (signal.Kind is NodeSignalKind.TurnCame or NodeSignalKind.CancelRequested && executor.Find(signal.Id) is not null))
             wake.Set();
+    }
+
+    /// <summary>A host that is stopped from two sides stops its services twice, and closes the database when one of the two is ready.</summary>
+    private Task LeaveOnceAsync(CancellationToken cancellationToken)
+    {
+        lock (leavingLock)
+            return leaving ??= LeaveAsync(cancellationToken);
     }
 
     private async Task LeaveAsync(CancellationToken cancellationToken)
