@@ -138,18 +138,19 @@ public sealed partial class RunMirrors(
         mirrors.TryRemove(KeyValuePair.Create(mirror.Stored.Id, mirror));
         if (reply is not null)
             mirror.Log.TakeRest(reply, marks ?? []);
-        mirror.Log.End(result with { LastSequence = result.LastSequence ?? mirror.Log.Position + 1 });
         mirror.Completion.TrySetResult(result);
+        // Last: followers go on here, on this thread.
+        mirror.Log.End(result with { LastSequence = result.LastSequence ?? mirror.Log.Position + 1 });
     }
 
     /// <summary>Lets the followers go: they come back, and find the run where it is then.</summary>
     private void Drop(Mirror mirror, Exception reason)
     {
         mirrors.TryRemove(KeyValuePair.Create(mirror.Stored.Id, mirror));
-        mirror.Log.Break();
         mirror.Completion.TrySetException(reason);
         // Nobody may be waiting.
         _ = mirror.Completion.Task.Exception;
+        mirror.Log.Break();
     }
 
     private RunResult ToDeleted(Mirror mirror) => mirror.Stored.ToResult(mirror.UserId, time.GetUtcNow()) with
