@@ -3,7 +3,7 @@ using AiChat.Core.Runs;
 namespace AiChat.Tests.Core.Runs;
 
 /// <summary>Somebody who follows a log, and shows its events in a line each.</summary>
-internal sealed class LogReader(RunLog log, long after = 0) : IAsyncDisposable
+internal sealed class LogReader(Func<CancellationToken, IAsyncEnumerable<RunEvent>> follow) : IAsyncDisposable
 {
     /// <summary>Only ever waited for in full by a test that fails.</summary>
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(10);
@@ -12,10 +12,20 @@ internal sealed class LogReader(RunLog log, long after = 0) : IAsyncDisposable
     private IAsyncEnumerator<RunEvent>? events;
     private Task<bool>? next;
 
+    public LogReader(RunLog log, long after = 0)
+        : this(cancellationToken => log.FollowAsync(after, cancellationToken))
+    {
+    }
+
+    public LogReader(RunHandle run)
+        : this(cancellationToken => run.FollowAsync(after: 0, cancellationToken))
+    {
+    }
+
     /// <summary>Whether the log has no more for it, ever.</summary>
     public bool HasEnded { get; private set; }
 
-    private IAsyncEnumerator<RunEvent> Events => events ??= log.FollowAsync(after, cancellation.Token).GetAsyncEnumerator(CancellationToken.None);
+    private IAsyncEnumerator<RunEvent> Events => events ??= follow(cancellation.Token).GetAsyncEnumerator(CancellationToken.None);
 
     public static string Show(RunEvent runEvent) => runEvent switch
     {

@@ -1,3 +1,5 @@
+using AiChat.Core.Errors;
+using AiChat.Core.Nodes;
 using AiChat.Core.Runs;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.Logging;
@@ -26,7 +28,7 @@ public sealed class RunRecoveryTests : RunTestBase
     {
         Log.Expect("2 replies were unfinished when their process ended; they are marked incomplete");
         Holds(new HeldRun("run-1", "chat-1", RunStatus.InProgress, 2, false), new HeldRun("run-2", "chat-2", RunStatus.InProgress, 2, false));
-        Runs.Setup(r => r.SettleAsync(It.IsAny<string>(), 2, Time.GetUtcNow(), None)).ReturnsAsync(new FinishedRun(FinishOutcome.Stored, Next: null));
+        Runs.Setup(r => r.SettleAsync(It.IsAny<string>(), 2, Time.GetUtcNow(), It.IsAny<CancellationToken>())).ReturnsAsync(new FinishedRun(FinishOutcome.Stored, Next: null));
 
         await recovery.SyncAsync(None);
 
@@ -193,6 +195,108 @@ public sealed class RunRecoveryTests : RunTestBase
         Runs.Setup(r => r.GetHeldAsync(None)).ThrowsAsync(new IOException("disk"));
 
         Assert.ThrowsAsync<IOException>(() => recovery.SyncAsync(None));
+    }
+
+    [Test]
+    public async Task SyncAsync_RunThatAnotherProcessHas_IsStopped()
+    {
+        Log.Expect("was taken over by another process");
+        var run = await StartEndlessAsync(FinishOutcome.TakenOver);
+        Holds();
+
+        await recovery.SyncAsync(None);
+
+        Assert.That(Assert.ThrowsAsync<UnavailableException>(() => InTime(run.Completion))!.RetryAfter, Is.Null);
+        Assert.That(Executor.Find(run.RunId), Is.Null);
+    }
+
+    /// <summary>It was taken from this process, and came back when the one that had it died.</summary>
+    [Test]
+    public async Task SyncAsync_RunThatWasTakenAndCameBack_IsStoppedHereFirst()
+    {
+        Log.Expect("was taken over by another process");
+        var run = await StartEndlessAsync(FinishOutcome.TakenOver);
+        Holds(new HeldRun(run.RunId, ChatId, RunStatus.InProgress, 3, IsCancelRequested: false));
+
+        await recovery.SyncAsync(None);
+
+        Assert.ThrowsAsync<UnavailableException>(() => InTime(run.Completion));
+    }
+
+    [Test]
+    public async Task SyncAsync_RunThatIsExecutedHere_GoesOn()
+    {
+        var run = await StartEndlessAsync(FinishOutcome.Stored);
+        Holds(new HeldRun(run.RunId, ChatId, RunStatus.InProgress, 1, IsCancelRequested: false));
+
+        await recovery.SyncAsync(None);
+
+        Assert.That(Executor.Find(run.RunId)!.Stopped.IsCancellationRequested, Is.False);
+        Executor.Find(run.RunId)!.Stop(RunStopReason.Cancelled);
+        await InTime(run.Completion);
+    }
+
+    [Test]
+    public async Task SyncAsync_SomebodyAskedForACancel_CancelsTheRun()
+    {
+        var run = await StartEndlessAsync(FinishOutcome.Stored);
+        Holds(new HeldRun(run.RunId, ChatId, RunStatus.InProgress, 1, IsCancelRequested: true));
+
+        await recovery.SyncAsync(None);
+
+        Assert.That((await InTime(run.Completion)).Status, Is.EqualTo(RunStatus.Cancelled));
+    }
+
+    [TestCase(RunStatus.Queued, 0)]
+    [TestCase(RunStatus.InProgress, 1)]
+    public async Task SyncAsync_QueuedRun_BeginsWhenTheDatabaseSaysThatItsTurnCame(RunStatus status, int asked)
+    {
+        AcceptsRuns(new RunAdmission.Accepted(new RunPlace(3, 4), BusyWith: "run-of-another"));
+        NeverAnswers();
+        var run = (await Service.StartAsync(Send(), None))!;
+        Holds(new HeldRun(run.RunId, ChatId, status, 1, IsCancelRequested: false));
+
+        await recovery.SyncAsync(None);
+
+        Assert.That(Model.Invocations, Has.Count.EqualTo(asked));
+        Executor.Find(run.RunId)!.Stop(RunStopReason.Cancelled);
+        await InTime(run.Completion);
+    }
+
+    [Test]
+    public async Task SyncAsync_Settle_TellsTheFollowersAndHandsTheTurnOn()
+    {
+        Log.Expect("1 replies were unfinished");
+        Holds(new HeldRun("run-1", ChatId, RunStatus.InProgress, 2, IsCancelRequested: false));
+        Runs.Setup(r => r.SettleAsync("run-1", 2, Time.GetUtcNow(), It.IsAny<CancellationToken>()))
+            .ReturnsAsync(new FinishedRun(FinishOutcome.Stored, new NextRun("run-of-another", Attempt: 1)));
+
+        await recovery.SyncAsync(None);
+
+        Assert.That(Signals.Sent, Is.EqualTo(new[]
+        {
+            new NodeSignal(NodeSignalKind.TurnCame, "run-of-another"), new NodeSignal(NodeSignalKind.RunChanged, "run-1"),
+        }));
+    }
+
+    [Test]
+    public async Task SyncAsync_RunEndedSinceItWasLookedUp_SaysNothing()
+    {
+        Holds(new HeldRun("run-1", ChatId, RunStatus.InProgress, 1, IsCancelRequested: false));
+        Runs.Setup(r => r.SettleAsync("run-1", 1, Time.GetUtcNow(), It.IsAny<CancellationToken>())).ReturnsAsync(new FinishedRun(FinishOutcome.TakenOver, Next: null));
+
+        await recovery.SyncAsync(None);
+
+        Assert.That(Log.Entries, Is.Empty);
+        Assert.That(Signals.Sent, Is.Empty);
+    }
+
+    /// <summary>A run that is executed here until it is stopped.</summary>
+    private async Task<RunHandle> StartEndlessAsync(FinishOutcome outcome)
+    {
+        NeverAnswers();
+        FinishesRuns((_, _) => Task.FromResult(new FinishedRun(outcome, Next: null)));
+        return (await Service.StartAsync(Send(), None))!;
     }
 
     private static InterruptedRun Interrupted(string id, string text) => new()
