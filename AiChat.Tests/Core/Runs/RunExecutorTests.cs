@@ -1,3 +1,4 @@
+using AiChat.Core.Chats;
 using AiChat.Core.Errors;
 using AiChat.Core.Models;
 using AiChat.Core.Runs;
@@ -109,9 +110,26 @@ public sealed class RunExecutorTests : RunTestBase
         Messages.Setup(m => m.ReadBackwardsAsync(UserId, ChatId, 3, It.IsAny<CancellationToken>())).Throws(UnavailableException.ForDatabase(new IOException()));
 
         var run = await Service.StartAsync(Send(), None);
-        var result = await InTime(run!.Completion);
+        await RunClockUntilAsync(run!.Completion);
+        var result = await run.Completion;
 
         Assert.That((result.Status, result.Error!.Code, result.Receipt), Is.EqualTo((RunStatus.Failed, "database_unavailable", default(AiChat.Core.Memory.Receipt))));
+    }
+
+    /// <summary>It was accepted, and nothing was asked of a model yet.</summary>
+    [Test]
+    public async Task Begin_HistoryCannotBeReadForAWhile_IsAnsweredAfterwards()
+    {
+        AcceptsRuns(Begun with { Place = new RunPlace(3, 4) });
+        Messages.SetupSequence(m => m.ReadBackwardsAsync(UserId, ChatId, 3, It.IsAny<CancellationToken>()))
+            .Throws(UnavailableException.ForDatabase(new IOException()))
+            .Throws(UnavailableException.ForDatabase(new IOException()))
+            .Returns(AsyncEnumerable.Empty<HistoryMessage>());
+
+        var run = await Service.StartAsync(Send(), None);
+        await RunClockUntilAsync(run!.Completion);
+
+        Assert.That((await run.Completion).Status, Is.EqualTo(RunStatus.Completed));
     }
 
     [Test]
@@ -201,6 +219,19 @@ public sealed class RunExecutorTests : RunTestBase
         Assert.That(failure.Message, Does.Contain("do not send the message again"));
         Assert.That(storedAtFirst, Is.Zero);
         Assert.That((Stored.Single().Status, Stored.Single().Reply), Is.EqualTo((RunStatus.Completed, "Hello!")));
+    }
+
+    /// <summary>The first time may have stored it, so that only the answer was lost.</summary>
+    [Test]
+    public async Task Begin_DatabaseRefusesTheEndOnce_TheWaiterDoesNotNotice()
+    {
+        FinishesRuns((_, calls) => calls == 1
+            ? throw UnavailableException.ForUnknownCommit(new IOException())
+            : Task.FromResult(new FinishedRun(FinishOutcome.Stored, Next: null)));
+
+        var result = await InTime(SendAsync(Send(), None));
+
+        Assert.That((result!.Status, result.Reply), Is.EqualTo((RunStatus.Completed, "Hello!")));
     }
 
     [Test]

@@ -1,0 +1,259 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+
+namespace AiChat.Tests.Support;
+
+/// <summary>
+/// The network between an application and its PostgreSQL server, which a test makes fail: connections are reset, refused or kept silent, at
+/// once or at a moment that the bytes of the application tell.
+/// </summary>
+public sealed class CuttingProxy : IAsyncDisposable
+{
+    private static readonly byte[] Commit = "COMMIT"u8.ToArray();
+
+    private readonly int serverPort;
+    private readonly TcpListener listener = new(IPAddress.Loopback, 0);
+    private readonly CancellationTokenSource stopping = new();
+    private readonly Lock state = new();
+    private readonly List<Link> links = [];
+    private readonly List<Task> serving = [];
+    private readonly Task accepting;
+    private TaskCompletionSource flowing = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private long? bytesLeft;
+    private (byte[] Mark, bool IsDelivered)? commitToCut;
+    private int accepted;
+
+    private CuttingProxy(int serverPort)
+    {
+        this.serverPort = serverPort;
+        flowing.SetResult();
+        listener.Start();
+        Port = ((IPEndPoint)listener.LocalEndpoint).Port;
+        accepting = AcceptAsync();
+    }
+
+    public int Port { get; }
+
+    /// <summary>Connections that were asked for so far.</summary>
+    public int Accepted => Volatile.Read(ref accepted);
+
+    /// <summary>Whether a cut that was announced has come.</summary>
+    public bool HasCut { get; private set; }
+
+    /// <summary>Whether new connections are reset at once.</summary>
+    public bool IsRefusing { get; set; }
+
+    /// <param name="url">Where the server is, as in <c>DATABASE_URL</c>.</param>
+    public static CuttingProxy Start(string url) => new(new Uri(url).Port);
+
+    /// <summary>The same URL by way of this proxy.</summary>
+    public string ToUrl(string url) => new UriBuilder(url) { Port = Port }.ToString();
+
+    /// <summary>Resets every connection there is.</summary>
+    public void CutAll()
+    {
+        lock (state)
+        {
+            HasCut = true;
+            foreach (var link in links)
+                link.Cut();
+        }
+    }
+
+    /// <summary>Resets every connection there is when so many further bytes have gone to the server.</summary>
+    public void CutAfter(long bytes)
+    {
+        lock (state)
+            (bytesLeft, HasCut) = (bytes, false);
+    }
+
+    /// <summary>Resets a connection where it commits a transaction that this text was part of.</summary>
+    /// <param name="mark">What tells the transaction from others.</param>
+    /// <param name="isDelivered">Whether the server gets to commit it, so that only its answer is lost.</param>
+    public void CutAtCommit(string mark, bool isDelivered)
+    {
+        lock (state)
+            (commitToCut, HasCut) = ((Encoding.UTF8.GetBytes(mark), isDelivered), false);
+    }
+
+    /// <summary>From here on no byte arrives, and nobody learns why.</summary>
+    public void Silence()
+    {
+        lock (state)
+            flowing = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+
+    /// <summary>Lets all bytes go on their way.</summary>
+    public void Flow()
+    {
+        lock (state)
+            flowing.TrySetResult();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await stopping.CancelAsync();
+        await accepting;
+        listener.Dispose();
+        CutAll();
+        await Task.WhenAll(serving);
+        stopping.Dispose();
+    }
+
+    private async Task AcceptAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                var client = await listener.AcceptSocketAsync(stopping.Token);
+                Interlocked.Increment(ref accepted);
+                if (IsRefusing)
+                    client.Close(0);
+                else
+                    serving.Add(ServeAsync(client));
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Over.
+        }
+    }
+
+    private async Task ServeAsync(Socket client)
+    {
+        using var link = new Link(client);
+        lock (state)
+            links.Add(link);
+        try
+        {
+            await link.Server.ConnectAsync(IPAddress.Loopback, serverPort, stopping.Token);
+            await Task.WhenAny(PassToServerAsync(link), PassToClientAsync(link));
+        }
+        catch (Exception failure) when (IsHangUp(failure))
+        {
+            // The server is not there.
+        }
+
+        link.Cut();
+        lock (state)
+            links.Remove(link);
+    }
+
+    private async Task PassToServerAsync(Link link)
+    {
+        try
+        {
+            var buffer = new byte[16 * 1024];
+            while (await link.Client.ReceiveAsync(buffer, stopping.Token) is > 0 and var count)
+            {
+                await flowing.Task.WaitAsync(stopping.Token);
+                var (passed, isLast) = Judge(link, buffer.AsSpan(0, count));
+                await SendAllAsync(link.Server, buffer.AsMemory(0, passed));
+                if (!isLast)
+                    continue;
+                if (link.IsMuted)
+                    await link.Answered.Task.WaitAsync(stopping.Token);
+                CutAll();
+                return;
+            }
+        }
+        catch (Exception failure) when (IsHangUp(failure))
+        {
+            // One of the two is gone.
+        }
+    }
+
+    private async Task PassToClientAsync(Link link)
+    {
+        try
+        {
+            var buffer = new byte[16 * 1024];
+            while (await link.Server.ReceiveAsync(buffer, stopping.Token) is > 0 and var count)
+            {
+                await flowing.Task.WaitAsync(stopping.Token);
+                if (link.IsMuted)
+                    link.Answered.TrySetResult();
+                else
+                    await SendAllAsync(link.Client, buffer.AsMemory(0, count));
+            }
+        }
+        catch (Exception failure) when (IsHangUp(failure))
+        {
+            // One of the two is gone.
+        }
+    }
+
+    /// <summary>How much of it is passed on, and whether the cut comes then.</summary>
+    private (int Passed, bool IsLast) Judge(Link link, ReadOnlySpan<byte> bytes)
+    {
+        lock (state)
+        {
+            if (bytesLeft is { } left)
+            {
+                bytesLeft = left - bytes.Length;
+                if (bytesLeft > 0)
+                    return (bytes.Length, false);
+                bytesLeft = null;
+                return ((int)left, true);
+            }
+
+            if (commitToCut is not { } meant)
+                return (bytes.Length, false);
+            link.IsMeant |= bytes.IndexOf(meant.Mark) >= 0;
+            if (!link.IsMeant || FindCommit(bytes) is not { } at)
+                return (bytes.Length, false);
+            commitToCut = null;
+            link.IsMuted = meant.IsDelivered;
+            return (meant.IsDelivered ? bytes.Length : at, true);
+        }
+    }
+
+    private static int? FindCommit(ReadOnlySpan<byte> bytes)
+    {
+        for (var start = 0; bytes[start..].IndexOf(Commit) is >= 0 and var found; start += found + Commit.Length)
+        {
+            // Not of a transaction that begins as READ COMMITTED.
+            if (start + found + Commit.Length is var end && (end == bytes.Length || bytes[end] != 'T'))
+                return start + found;
+        }
+
+        return null;
+    }
+
+    private async Task SendAllAsync(Socket socket, ReadOnlyMemory<byte> bytes)
+    {
+        while (bytes.Length > 0)
+            bytes = bytes[await socket.SendAsync(bytes, stopping.Token)..];
+    }
+
+    private static bool IsHangUp(Exception failure) => failure is SocketException or OperationCanceledException or ObjectDisposedException;
+
+    private sealed class Link(Socket client) : IDisposable
+    {
+        public Socket Client { get; } = client;
+
+        public Socket Server { get; } = new(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+
+        public bool IsMeant { get; set; }
+
+        /// <summary>Whether the server's answers are kept back.</summary>
+        public volatile bool IsMuted;
+
+        /// <summary>Whether one was.</summary>
+        public TaskCompletionSource Answered { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public void Cut()
+        {
+            Client.Close(0);
+            Server.Close(0);
+        }
+
+        public void Dispose()
+        {
+            Client.Dispose();
+            Server.Dispose();
+        }
+    }
+}
