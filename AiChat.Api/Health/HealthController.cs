@@ -84,7 +84,7 @@ public sealed class HealthController(ModelRegistry models, Migrator migrator, ID
 
     private async Task<string> CheckAsync(CancellationToken ct)
     {
-        if (!await migrator.IsCurrentAsync(ct))
+        if (!await migrator.IsUsableAsync(ct))
             return "the schema is not this version's";
         return await database.IsWritableAsync(ct) ? "ok" : database.WhyNotWritable;
     }

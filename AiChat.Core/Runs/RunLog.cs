@@ -34,6 +34,7 @@ public sealed class RunLog
     private int flushed;
     private int flushedMarks;
     private bool isFlushing;
+    private List<RunText> unconfirmed = [];
     private bool isClosed;
     private bool isBroken;
     private bool isCondensed;
@@ -239,7 +240,9 @@ public sealed class RunLog
     }
 
     /// <summary>
-    /// What is not in the database yet, to be stored now, in order; empty when all of it is, or will be with the end.
+    /// What is not in the database yet, to be stored now, in order; empty when all of it is, or will be with the end. Until it is said to be
+    /// stored it is the very same, because it may be: where the answer of the database was lost, a longer piece from the same place would
+    /// stand there beside it.
     /// </summary>
     public IReadOnlyList<RunText> GetUnflushed()
     {
@@ -247,6 +250,8 @@ public sealed class RunLog
         {
             if (isClosed || (text.Length == flushed && marks.Count == flushedMarks))
                 return [];
+            if (unconfirmed.Count > 0)
+                return unconfirmed;
             isFlushing = true;
             var pieces = new List<RunText>();
             var offset = flushed;
@@ -257,6 +262,7 @@ public sealed class RunLog
             }
 
             AddPiece(marks.Count);
+            unconfirmed = pieces;
             return pieces;
 
             void AddPiece(int passedMarks)
@@ -277,6 +283,7 @@ public sealed class RunLog
         {
             flushed = stored[^1].Offset + stored[^1].Text.Length;
             flushedMarks += stored.Count(s => s.Mark is not null);
+            unconfirmed = [];
         }
     }
 

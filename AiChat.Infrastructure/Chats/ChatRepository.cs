@@ -19,26 +19,20 @@ public sealed class ChatRepository(IDatabase database) : IChatRepository
         on conflict (id) do update set chat_count = users.chat_count + 1
         """;
 
-    public Task<KeyedRequest?> CreateAsync(Chat chat, IdempotencyKey? key, CancellationToken cancellationToken) =>
-        database.WriteAsync(connection => CreateAsync(connection, chat, key));
+    public Task<KeyedRequest?> CreateAsync(Chat chat, IdempotencyKey? key, CancellationToken cancellationToken) => CreateAsync(chat, [], key);
 
-    public Task<KeyedRequest?> CreateAsync(
-        Chat chat, Message message, IdempotencyKey? key, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
-    {
-        if (await CreateAsync(connection, chat, key) is { } earlier)
-            return earlier;
-        await MessageRepository.InsertAsync(connection, message);
-        return default(KeyedRequest?);
-    });
+    public Task<KeyedRequest?> CreateAsync(Chat chat, Message message, IdempotencyKey? key, CancellationToken cancellationToken) =>
+        CreateAsync(chat, [MessageRepository.ToInsert(message)], key);
 
-    private static async Task<KeyedRequest?> CreateAsync(DbConnection connection, Chat chat, IdempotencyKey? key)
-    {
-        if (key is not null && await IdempotencyRepository.ClaimAsync(connection, key, chat.Id, chat.CreatedAt) is { } earlier)
-            return earlier;
-        await connection.ExecuteAsync(Statement.Of(InsertSql, chat));
-        await connection.ExecuteAsync(Statement.Of(CountUpSql, new { chat.UserId }));
-        return null;
-    }
+    /// <summary>The user is counted for last: others who make chats of his wait for his row.</summary>
+    private Task<KeyedRequest?> CreateAsync(Chat chat, IEnumerable<BoundStatement> insertMessages, IdempotencyKey? key) =>
+        database.WriteEndingAsync(async connection =>
+        {
+            if (key is not null && await IdempotencyRepository.ClaimAsync(connection, key, chat.Id, chat.CreatedAt) is { } earlier)
+                return Ending.With<KeyedRequest?>(earlier);
+            return Ending.With(
+                default(KeyedRequest?), [new BoundStatement(InsertSql, chat), .. insertMessages, new BoundStatement(CountUpSql, new { chat.UserId })]);
+        });
 
     private const string GetSql = """
         select id, user_id, title, model, system_prompt, metadata, message_count, created_at, updated_at

@@ -23,15 +23,15 @@ public sealed class MessageRepository(IDatabase database) : IMessageRepository
 
     public Task<MessageAdmission> AddAsync(
         string id, NewMessage message, IdempotencyKey? key, DateTimeOffset now, CancellationToken cancellationToken) =>
-        database.WriteAsync<MessageAdmission>(async connection =>
+        database.WriteEndingAsync(async connection =>
     {
         if (key is not null && await IdempotencyRepository.ClaimAsync(connection, key, id, now) is { } earlier)
-            return new MessageAdmission.KeyTaken(earlier);
+            return Ending.With<MessageAdmission>(new MessageAdmission.KeyTaken(earlier));
         if (await connection.ExecuteScalarAsync<int?>(Statement.Of(EnterSql, new { message.ChatId, message.UserId, Now = now })) is not { } sequence)
         {
             if (key is not null)
                 await IdempotencyRepository.ReleaseAsync(connection, key);
-            return new MessageAdmission.NoSuchChat();
+            return Ending.With<MessageAdmission>(new MessageAdmission.NoSuchChat());
         }
 
         var stored = new Message
@@ -46,12 +46,11 @@ public sealed class MessageRepository(IDatabase database) : IMessageRepository
             CreatedAt = now,
             UpdatedAt = now,
         };
-        await InsertAsync(connection, stored);
-        return new MessageAdmission.Accepted(stored);
+        return Ending.With<MessageAdmission>(new MessageAdmission.Accepted(stored), ToInsert(stored));
     });
 
     /// <summary>Stores a whole message that no run has written; its chat counts it already.</summary>
-    internal static Task InsertAsync(DbConnection connection, Message message) => connection.ExecuteAsync(Statement.Of(InsertSql, new
+    internal static BoundStatement ToInsert(Message message) => new(InsertSql, new
     {
         message.ChatId,
         message.Sequence,
@@ -60,7 +59,7 @@ public sealed class MessageRepository(IDatabase database) : IMessageRepository
         message.Content,
         message.ToolCalls,
         message.CreatedAt,
-    }));
+    });
 
     private const string FindSql = """
         select m.chat_id, m.sequence from messages m join chats c on c.id = m.chat_id where m.id = @MessageId and c.user_id = @UserId

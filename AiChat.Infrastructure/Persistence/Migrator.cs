@@ -85,9 +85,15 @@ public sealed partial class Migrator(IDatabase database, TimeProvider time, ILog
         return (await GetAppliedAsync(CancellationToken.None)).Contains(Filling);
     }
 
-    /// <summary>Whether the schema is this binary's: every migration applied and none besides.</summary>
-    public async Task<bool> IsCurrentAsync(CancellationToken cancellationToken) =>
-        (await GetAppliedAsync(cancellationToken)).SequenceEqual(Known, StringComparer.Ordinal);
+    /// <summary>
+    /// Whether this binary can use the schema: every migration it knows is applied. Others may have come since, with a newer version that takes
+    /// over node by node; what a version still uses is removed by a later one only.
+    /// </summary>
+    public async Task<bool> IsUsableAsync(CancellationToken cancellationToken)
+    {
+        var applied = await GetAppliedAsync(cancellationToken);
+        return !applied.Contains(Filling) && !Known.Except(applied).Any();
+    }
 
     /// <summary>The migrations the database has, in order; fails where it has no journal of them.</summary>
     internal Task<IReadOnlyList<string>> GetAppliedAsync(CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<string>>(

@@ -662,15 +662,18 @@ public sealed class RunLogTests
     }
 
     [Test]
-    public void GetUnflushed_StoringFailed_IsAllOfItAgain()
+    public void GetUnflushed_StoringFailed_IsTheSameAgainAndThenTheRest()
     {
         var log = NewLog("Hello");
         log.GetUnflushed();
         log.Append(" world");
 
         var again = log.GetUnflushed();
+        log.SetFlushed(again);
+        var rest = log.GetUnflushed();
 
-        Assert.That(again, Is.EqualTo(new[] { new RunText("run-1", Sequence: 12, Offset: 0, "Hello world") }));
+        Assert.That(again, Is.EqualTo(new[] { new RunText("run-1", Sequence: 6, Offset: 0, "Hello") }));
+        Assert.That(rest, Is.EqualTo(new[] { new RunText("run-1", Sequence: 12, Offset: 5, " world") }));
     }
 
     [Test]

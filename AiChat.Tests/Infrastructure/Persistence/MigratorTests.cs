@@ -67,7 +67,7 @@ public sealed class MigratorTests
         await NewMigrator().MigrateAsync();
 
         Assert.That(await GetJournalAsync(), Is.EqualTo(NewMigrator().Known.Select(name => (name, time.GetUtcNow().ToUnixTimeMilliseconds()))));
-        Assert.That(await NewMigrator().IsCurrentAsync(CancellationToken.None), Is.True);
+        Assert.That(await NewMigrator().IsUsableAsync(CancellationToken.None), Is.True);
     }
 
     [Test]
@@ -97,16 +97,24 @@ public sealed class MigratorTests
         var failure = Assert.ThrowsAsync<DatabaseStartupException>(NewMigrator().MigrateAsync);
 
         Assert.That(failure.Message, Does.Contain($"'{database.Path}' was changed by a newer AiChat (migration 9999_future)").And.Contain("DATABASE_URL"));
-        Assert.That(await NewMigrator().IsCurrentAsync(CancellationToken.None), Is.False);
     }
 
     [Test]
-    public async Task IsCurrentAsync_MigrationMissing_IsFalse()
+    public async Task IsUsableAsync_MigratedByANewerVersionMeanwhile_IsTrue()
+    {
+        await NewMigrator().MigrateAsync();
+        await database.WriteAsync(connection => connection.ExecuteAsync("insert into schema_migrations (name, applied_at) values ('9999_future', 1)"));
+
+        Assert.That(await NewMigrator().IsUsableAsync(CancellationToken.None), Is.True);
+    }
+
+    [Test]
+    public async Task IsUsableAsync_MigrationMissing_IsFalse()
     {
         await NewMigrator().MigrateAsync();
         await database.WriteAsync(connection => connection.ExecuteAsync("delete from schema_migrations"));
 
-        Assert.That(await NewMigrator().IsCurrentAsync(CancellationToken.None), Is.False);
+        Assert.That(await NewMigrator().IsUsableAsync(CancellationToken.None), Is.False);
     }
 
     private static TestCaseData[] OldRuns { get; } =

@@ -98,7 +98,7 @@ public sealed class PostgresConnectTests
     }
 
     private static string Refuse(PostgresDatabase database) =>
-        database.DescribeFailure(Assert.ThrowsAsync<UnavailableException>(() => ReadAsync(database)).InnerException!);
+        database.DescribeFailure(Assert.ThrowsAsync<UnavailableException>(() => ReadAsync(database))!.InnerException!);
 
     /// <summary>Gives the server a certificate that nobody has signed, and starts it anew.</summary>
     /// <param name="server">The server.</param>
