@@ -10,7 +10,8 @@ namespace AiChat.Tests.Support;
 /// </summary>
 public sealed class CuttingProxy : IAsyncDisposable
 {
-    private static readonly byte[] Commit = "COMMIT"u8.ToArray();
+    /// <summary>The server's word that it has committed.</summary>
+    private static readonly byte[] Committed = "COMMIT\0"u8.ToArray();
 
     private readonly int serverPort;
     private readonly TcpListener listener = new(IPAddress.Loopback, 0);
@@ -21,7 +22,7 @@ public sealed class CuttingProxy : IAsyncDisposable
     private readonly Task accepting;
     private TaskCompletionSource flowing = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long? bytesLeft;
-    private (byte[] Mark, bool IsDelivered)? commitToCut;
+    private (byte[] Mark, bool IsDelivered)? markToCut;
     private int accepted;
 
     private CuttingProxy(int serverPort)
@@ -68,13 +69,13 @@ public sealed class CuttingProxy : IAsyncDisposable
             (bytesLeft, HasCut) = (bytes, false);
     }
 
-    /// <summary>Resets a connection where it commits a transaction that this text was part of.</summary>
+    /// <summary>Resets every connection there is when one of them brings this text, which goes to the server together with a commit.</summary>
     /// <param name="mark">What tells the transaction from others.</param>
-    /// <param name="isDelivered">Whether the server gets to commit it, so that only its answer is lost.</param>
+    /// <param name="isDelivered">Whether the server gets it and commits, so that only its answer is lost.</param>
     public void CutAtCommit(string mark, bool isDelivered)
     {
         lock (state)
-            (commitToCut, HasCut) = ((Encoding.UTF8.GetBytes(mark), isDelivered), false);
+            (markToCut, HasCut) = ((Encoding.UTF8.GetBytes(mark), isDelivered), false);
     }
 
     /// <summary>From here on no byte arrives, and nobody learns why.</summary>
@@ -154,7 +155,7 @@ public sealed class CuttingProxy : IAsyncDisposable
                 if (!isLast)
                     continue;
                 if (link.IsMuted)
-                    await link.Answered.Task.WaitAsync(stopping.Token);
+                    await link.Committed.Task.WaitAsync(stopping.Token);
                 CutAll();
                 return;
             }
@@ -173,9 +174,9 @@ public sealed class CuttingProxy : IAsyncDisposable
             while (await link.Server.ReceiveAsync(buffer, stopping.Token) is > 0 and var count)
             {
                 await flowing.Task.WaitAsync(stopping.Token);
-                if (link.IsMuted)
-                    link.Answered.TrySetResult();
-                else
+                if (link.IsMuted && buffer.AsSpan(0, count).IndexOf(Committed) >= 0)
+                    link.Committed.TrySetResult();
+                if (!link.IsMuted)
                     await SendAllAsync(link.Client, buffer.AsMemory(0, count));
             }
         }
@@ -199,27 +200,12 @@ public sealed class CuttingProxy : IAsyncDisposable
                 return ((int)left, true);
             }
 
-            if (commitToCut is not { } meant)
+            if (markToCut is not { } meant || bytes.IndexOf(meant.Mark) < 0)
                 return (bytes.Length, false);
-            link.IsMeant |= bytes.IndexOf(meant.Mark) >= 0;
-            if (!link.IsMeant || FindCommit(bytes) is not { } at)
-                return (bytes.Length, false);
-            commitToCut = null;
+            markToCut = null;
             link.IsMuted = meant.IsDelivered;
-            return (meant.IsDelivered ? bytes.Length : at, true);
+            return (meant.IsDelivered ? bytes.Length : 0, true);
         }
-    }
-
-    private static int? FindCommit(ReadOnlySpan<byte> bytes)
-    {
-        for (var start = 0; bytes[start..].IndexOf(Commit) is >= 0 and var found; start += found + Commit.Length)
-        {
-            // Not of a transaction that begins as READ COMMITTED.
-            if (start + found + Commit.Length is var end && (end == bytes.Length || bytes[end] != 'T'))
-                return start + found;
-        }
-
-        return null;
     }
 
     private async Task SendAllAsync(Socket socket, ReadOnlyMemory<byte> bytes)
@@ -236,13 +222,11 @@ public sealed class CuttingProxy : IAsyncDisposable
 
         public Socket Server { get; } = new(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
 
-        public bool IsMeant { get; set; }
-
         /// <summary>Whether the server's answers are kept back.</summary>
         public volatile bool IsMuted;
 
-        /// <summary>Whether one was.</summary>
-        public TaskCompletionSource Answered { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        /// <summary>Set when it has committed, which only this proxy knows.</summary>
+        public TaskCompletionSource Committed { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public void Cut()
         {

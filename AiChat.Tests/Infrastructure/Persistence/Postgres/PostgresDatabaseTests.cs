@@ -82,14 +82,14 @@ public sealed class PostgresDatabaseTests
         var tries = 0;
         proxy.CutAtCommit("marked", isDelivered);
 
-        var failure = Assert.ThrowsAsync<UnavailableException>(() => database.WriteAsync(connection =>
+        var failure = Assert.ThrowsAsync<UnavailableException>(() => database.WriteEndingAsync(_ =>
         {
             tries++;
-            return connection.ExecuteAsync("update rows set value = value + 1 where id = 1 and @Mark <> ''", new { Mark = "marked" });
+            return Task.FromResult(Ending.With(0, new BoundStatement("update rows set value = value + 1 where id = 1 and @Mark <> ''", new { Mark = "marked" })));
         }));
 
         Assert.That((failure.Code, failure.MayBeDone), Is.EqualTo(("database_unavailable", true)));
-        Assert.That(tries, Is.EqualTo(1));
+        Assert.That((tries, proxy.HasCut), Is.EqualTo((1, true)));
         Assert.That(await ReadAsync("select sum(value) from rows"), Is.EqualTo(isDelivered ? 1 : 0));
     }
 
