@@ -175,6 +175,8 @@ internal static class UsageMapper
         try
         {
             var parts = JsonSerializer.Deserialize<string[]>(Base64Url.DecodeFromChars(text));
+            if (parts?.Any(p => p?.Contains('\0') == true) == true)
+                return false;
             key = (groupBy, parts) switch
             {
                 ("day", [{ } day]) when DateOnly.TryParseExact(day, "yyyy-MM-dd", out var date) && date < DateOnly.MaxValue => new UsageKey { Day = date },

@@ -17,6 +17,9 @@ public sealed partial class RunGenerator(
     /// <summary>UTF-16 code units that may come in one go before the followers are woken.</summary>
     private const int LongestSilence = 16 * 1024;
 
+    /// <summary>UTF-16 code units of a provider's own word for why it stopped.</summary>
+    private const int LongestFinishReason = 64;
+
     /// <summary>How long a run waits for a database that cannot be read: another server has taken its place by then, usually.</summary>
     private static readonly TimeSpan ReadPatience = TimeSpan.FromSeconds(30);
 
@@ -268,7 +271,7 @@ public sealed partial class RunGenerator(
             Attempts = run.Attempts.GetUnstored(),
             Sources = run.Log.GetSources(),
             Marks = run.Log.GetUnflushedMarks(),
-            FinishReason = status == RunStatus.Completed ? reply.FinishReason?.Value ?? ChatFinishReason.Stop.Value : null,
+            FinishReason = status == RunStatus.Completed ? SingleLine.From(reply.FinishReason?.Value ?? ChatFinishReason.Stop.Value, LongestFinishReason) : null,
             Error = error,
             Receipt = reply.Prompt?.Receipt,
             FirstTokenAt = run.FirstTokenAt,

@@ -26,12 +26,8 @@ public sealed class BudgetRepository(IDatabase database) : IBudgetRepository
             return BudgetDecision.Free;
 
         var used = new BudgetUse[claims.Windows.Count];
-        for (var i = 0; i < used.Length; i++)
-        {
-            var window = await connection.QuerySingleAsync<WindowRow>(Statement.Of(OpenSql, ToKey(claims.Windows[i].Window)));
-            used[i] = window.ToUse();
-        }
-
+        foreach (var (key, i) in InOrder(claims.Windows.Select((claim, i) => (Key: ToKey(claim.Window), i)), c => c.Key))
+            used[i] = (await connection.QuerySingleAsync<WindowRow>(Statement.Of(OpenSql, key))).ToUse();
         return claims.Decide(used);
     }
 
@@ -61,11 +57,11 @@ public sealed class BudgetRepository(IDatabase database) : IBudgetRepository
 
         foreach (var claim in claims.Windows)
         {
-            await AddAsync(connection, claim.Window, new BudgetUse(1, claims.Tokens, claims.Cost));
+            var key = ToKey(claim.Window);
+            await AddAsync(connection, key, new BudgetUse(1, claims.Tokens, claims.Cost));
             // By the minute only requests are limited, and they are not given back.
             if (claim.Window.Period == BudgetPeriod.Minute)
                 continue;
-            var key = ToKey(claim.Window);
             await connection.ExecuteAsync(Statement.Of(ReserveSql, new
             {
                 RunId = runId,
@@ -80,11 +76,15 @@ public sealed class BudgetRepository(IDatabase database) : IBudgetRepository
         }
     }
 
-    /// <summary>Adds to what is used of a window.</summary>
-    internal static Task AddAsync(DbConnection connection, BudgetWindow window, BudgetUse use)
+    /// <summary>Adds to what is used of windows.</summary>
+    internal static async Task AddAsync(DbConnection connection, IEnumerable<BudgetWindow> windows, BudgetUse use)
     {
-        var key = ToKey(window);
-        return connection.ExecuteAsync(Statement.Of(AddSql, new
+        foreach (var key in InOrder(windows.Select(ToKey), k => k))
+            await AddAsync(connection, key, use);
+    }
+
+    private static Task<int> AddAsync(DbConnection connection, WindowKey key, BudgetUse use) =>
+        connection.ExecuteAsync(Statement.Of(AddSql, new
         {
             key.Scope,
             key.Subject,
@@ -94,7 +94,6 @@ public sealed class BudgetRepository(IDatabase database) : IBudgetRepository
             use.Tokens,
             Cost = Money.ToStored(use.Cost),
         }));
-    }
 
     private const string TakeReservationsSql = """
         delete from budget_reservations where run_id = @RunId
@@ -127,7 +126,7 @@ public sealed class BudgetRepository(IDatabase database) : IBudgetRepository
 
     private static async Task SettleAsync(DbConnection connection, IEnumerable<ReservationRow> reservations)
     {
-        foreach (var reservation in reservations)
+        foreach (var reservation in InOrder(reservations, r => r.ToKey()))
             await connection.ExecuteAsync(Statement.Of(SettleSql, reservation));
     }
 
@@ -155,6 +154,13 @@ public sealed class BudgetRepository(IDatabase database) : IBudgetRepository
         BudgetPeriod.Day => TimeSpan.FromDays(1),
         _ => TimeSpan.FromDays(31),
     };
+
+    /// <summary>Whoever needs several windows takes them in this order: otherwise two of them would wait for each other.</summary>
+    private static IEnumerable<T> InOrder<T>(IEnumerable<T> items, Func<T, WindowKey> toKey) => items
+        .OrderBy(i => toKey(i).Scope, StringComparer.Ordinal)
+        .ThenBy(i => toKey(i).Subject, StringComparer.Ordinal)
+        .ThenBy(i => toKey(i).Period, StringComparer.Ordinal)
+        .ThenBy(i => toKey(i).StartsAt);
 
     private static WindowKey ToKey(BudgetWindow window) => new(ToName(window.Scope), window.Subject, ToName(window.Period), window.StartsAt);
 
@@ -194,5 +200,7 @@ public sealed class BudgetRepository(IDatabase database) : IBudgetRepository
         public required int FirstAttempt { get; init; }
         public required long Tokens { get; init; }
         public required long Cost { get; init; }
+
+        public WindowKey ToKey() => new(Scope, Subject, Period, StartsAt);
     }
 }

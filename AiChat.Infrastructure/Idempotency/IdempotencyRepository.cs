@@ -28,7 +28,14 @@ public sealed class IdempotencyRepository(IDatabase database) : IIdempotencyRepo
     internal static async Task<KeyedRequest?> ClaimAsync(DbConnection connection, IdempotencyKey key, string resourceId, DateTimeOffset now)
     {
         var claim = new { key.UserId, key.Value, key.Fingerprint, ResourceId = resourceId, Now = now, key.ExpiredBefore };
-        return await connection.ExecuteAsync(Statement.Of(ClaimSql, claim)) > 0 ? null : await FindAsync(connection, key, CancellationToken.None);
+        while (await connection.ExecuteAsync(Statement.Of(ClaimSql, claim)) == 0)
+        {
+            // It may have been removed since, as an old one.
+            if (await FindAsync(connection, key, CancellationToken.None) is { } earlier)
+                return earlier;
+        }
+
+        return null;
     }
 
     /// <summary>Gives a key back that was claimed in this transaction.</summary>

@@ -22,7 +22,10 @@ public interface ISqlDialect
     /// <summary>Behind a select: nobody else changes the rows until the transaction ends.</summary>
     string ForUpdate { get; }
 
-    /// <summary>Behind the select of an insert: the rows it looked at stay as they are until the transaction ends.</summary>
+    /// <summary>The same behind a select from <c>runs</c> and others, for the run alone.</summary>
+    string LockRun { get; }
+
+    /// <summary>Behind a select: the rows it looked at stay as they are until the transaction ends.</summary>
     string ForShare { get; }
 
     /// <summary>

@@ -13,12 +13,15 @@ public sealed partial class RunRepository
 {
     /// <summary>
     /// What belongs to a process that is not alive. One that is only slow takes itself for alive until it looks: the number it knows is an
-    /// old one then.
+    /// old one then. The dead are looked for apart from the runs: where another process was quicker, PostgreSQL looks at the run again, and
+    /// only at the run.
     /// </summary>
     private readonly string takeOverSql = $"""
         update runs set node_id = @NodeId, lease_number = lease_number + 1
-        where completed_at is null and node_id <> @NodeId
-          and not exists (select 1 from nodes n where n.id = runs.node_id and n.expires_at >= {database.Dialect.Now})
+        where completed_at is null and node_id in (
+          select r.node_id from runs r
+          where r.completed_at is null and r.node_id <> @NodeId
+            and not exists (select 1 from nodes n where n.id = r.node_id and n.expires_at >= {database.Dialect.Now}))
         """;
 
     public Task<int> TakeOverAsync(CancellationToken cancellationToken) =>
@@ -52,7 +55,7 @@ public sealed partial class RunRepository
         join messages on messages.chat_id = runs.chat_id and messages.sequence = runs.user_sequence
         join chats on chats.id = runs.chat_id
         where runs.id = @RunId and completed_at is null and node_id = @NodeId and lease_number = @LeaseNumber
-        {database.Dialect.ForUpdate}
+        {database.Dialect.LockRun}
         """;
 
     private const string FlushedTextSql = "select text from run_events where run_id = @RunId and event = 'message.delta' order by sequence";

@@ -38,6 +38,8 @@ public sealed partial class RunRepository(IDatabase database, Node node) : IRunR
         returning message_count, active_run_id
         """;
 
+    private readonly Ledger ledger = new(database.Dialect);
+
     /// <summary>What is looked up in the chat from here on stays true until the transaction ends.</summary>
     private readonly string lockChatSql = database.Dialect.LockChat;
 
@@ -74,6 +76,8 @@ public sealed partial class RunRepository(IDatabase database, Node node) : IRunR
         if (run.Key is not null && await IdempotencyRepository.ClaimAsync(connection, run.Key, run.Id, run.CreatedAt) is { } earlier)
             return Ending.With<RunAdmission>(new RunAdmission.KeyTaken(earlier));
 
+        // Everybody locks budgets before chats.
+        var budget = await BudgetRepository.DecideAsync(connection, run.Claims);
         if (run.UserSequence is not null)
         {
             await LockChatAsync(connection, run.ChatId);
@@ -81,7 +85,6 @@ public sealed partial class RunRepository(IDatabase database, Node node) : IRunR
                 return Ending.With<RunAdmission>(refusal);
         }
 
-        var budget = await BudgetRepository.DecideAsync(connection, run.Claims);
         if (budget.Exceeded is not null)
             return Ending.With<RunAdmission>(await RefuseAsync(connection, budget.Exceeded, budget.States, run.Key));
 
@@ -256,8 +259,8 @@ public sealed partial class RunRepository(IDatabase database, Node node) : IRunR
     {
         await database.Dialect.ExecuteManyAsync(
             connection, appendSql, [.. progress.SelectMany(run => run.Texts.Select(text => RunEventRow.Of(text, run.LeaseNumber)))]);
-        await Ledger.StoreAsync(database.Dialect, connection, [.. progress.SelectMany(run => run.Attempts.Select(
-            attempt => attempt.ToEntry(run.Run.Id, run.Run.ChatId, run.Run.UserId, run.Run.Alias, run.LeaseNumber)))]);
+        await ledger.StoreAsync(connection, [.. progress.SelectMany(run => run.Attempts.Select(
+            attempt => Ledger.ToEntry(attempt, run.Run.Id, run.Run.ChatId, run.Run.UserId, run.Run.Alias, run.LeaseNumber)))]);
         return progress.Count;
     });
 
@@ -316,10 +319,10 @@ public sealed partial class RunRepository(IDatabase database, Node node) : IRunR
         var hasReservations = await connection.ExecuteScalarAsync<bool?>(Statement.Of(FinishRunSql, ToFinishParameters(result)));
         // Whatever becomes of the rest: it was paid for, even when its chat is gone.
         LedgerEntry[] paid =
-            [.. result.Attempts.Select(attempt => attempt.ToEntry(result.RunId, result.ChatId, result.UserId, result.Alias, result.LeaseNumber))];
+            [.. result.Attempts.Select(attempt => Ledger.ToEntry(attempt, result.RunId, result.ChatId, result.UserId, result.Alias, result.LeaseNumber))];
         if (hasReservations != false)
         {
-            await Ledger.StoreAsync(database.Dialect, connection, paid);
+            await ledger.StoreAsync(connection, paid);
             paid = [];
         }
 
@@ -342,7 +345,7 @@ public sealed partial class RunRepository(IDatabase database, Node node) : IRunR
         var insertMarks = result.Marks.Select(mark => new BoundStatement(InsertMarkSql, RunEventRow.Of(result.RunId, mark, result.LeaseNumber)));
         return Ending.Reading<FinishedRun>(
             async row => new FinishedRun(FinishOutcome.Stored, await ReadNextAsync(row)),
-            [.. paid.Select(Ledger.ToStatement), finishMessage, .. deleteText, .. insertMarks, .. PassTurn(result.ChatId, result.RunId, result.CompletedAt)]);
+            [.. paid.Select(ledger.ToStatement), finishMessage, .. deleteText, .. insertMarks, .. PassTurn(result.ChatId, result.RunId, result.CompletedAt)]);
     });
 
     private static async Task<FinishedRun> FindWhyNotAsync(DbConnection connection, RunResult result)

@@ -8,20 +8,20 @@ using Dapper;
 namespace AiChat.Infrastructure.Usage;
 
 /// <summary>Writes attempts into the ledger, inside a transaction of whoever made them.</summary>
-internal static class Ledger
+internal sealed class Ledger(ISqlDialect dialect)
 {
     /// <summary>
-    /// An attempt that has ended there is not changed any more; nor is one of a run that another process has taken. A run that is gone with
-    /// its chat was paid for all the same.
+    /// An attempt that has ended there is not changed any more; nor is one of a run that another process has taken, which nobody does between
+    /// the look at it and the commit. A run that is gone with its chat was paid for all the same.
     /// </summary>
-    private const string StoreSql = """
+    private readonly string storeSql = $"""
         insert into attempts (run_id, attempt, purpose, chat_id, user_id, alias, provider, model, outcome, error_code, error_message,
           input_tokens, output_tokens, cached_tokens, reasoning_tokens, usage_estimated, input_price, output_price, cost, started_at, first_token_at,
           completed_at)
         select @RunId, @Number, @Purpose, @ChatId, @UserId, @Alias, @Provider, @Model, @Outcome, @ErrorCode, @ErrorMessage,
           @InputTokens, @OutputTokens, @CachedTokens, @ReasoningTokens, @IsUsageEstimated, @InputPrice, @OutputPrice, @Cost, @StartedAt, @FirstTokenAt,
           @CompletedAt
-        where not exists (select 1 from runs where id = @RunId and lease_number <> @LeaseNumber)
+        where coalesce((select lease_number from runs where id = @RunId {dialect.ForShare}), @LeaseNumber) = @LeaseNumber
         on conflict (run_id, attempt) do update set
           outcome = excluded.outcome, error_code = excluded.error_code, error_message = excluded.error_message,
           input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens, cached_tokens = excluded.cached_tokens,
@@ -31,12 +31,12 @@ internal static class Ledger
         """;
 
     /// <summary>Stores one entry; zero when it is there already, or not this process's to write.</summary>
-    public static Task<int> StoreAsync(DbConnection connection, LedgerEntry entry) => connection.ExecuteAsync(Statement.Of(StoreSql, ToRow(entry)));
+    public Task<int> StoreAsync(DbConnection connection, LedgerEntry entry) => connection.ExecuteAsync(Statement.Of(storeSql, ToRow(entry)));
 
-    public static Task StoreAsync(ISqlDialect dialect, DbConnection connection, IReadOnlyList<LedgerEntry> entries) =>
-        dialect.ExecuteManyAsync(connection, StoreSql, [.. entries.Select(ToRow)]);
+    public Task StoreAsync(DbConnection connection, IReadOnlyList<LedgerEntry> entries) =>
+        dialect.ExecuteManyAsync(connection, storeSql, [.. entries.Select(ToRow)]);
 
-    public static BoundStatement ToStatement(LedgerEntry entry) => new(StoreSql, ToRow(entry));
+    public BoundStatement ToStatement(LedgerEntry entry) => new(storeSql, ToRow(entry));
 
     private static LedgerRow ToRow(LedgerEntry entry)
     {
@@ -71,7 +71,7 @@ internal static class Ledger
     }
 
     /// <summary>The ledger's entry for an attempt of a run.</summary>
-    public static LedgerEntry ToEntry(this Attempt attempt, string runId, string chatId, string userId, string alias, int leaseNumber) => new()
+    public static LedgerEntry ToEntry(Attempt attempt, string runId, string chatId, string userId, string alias, int leaseNumber) => new()
     {
         LeaseNumber = leaseNumber,
         RunId = runId,

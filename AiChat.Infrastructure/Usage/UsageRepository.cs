@@ -11,15 +11,17 @@ namespace AiChat.Infrastructure.Usage;
 
 public sealed class UsageRepository(IDatabase database, BudgetPolicy budgets) : IUsageRepository
 {
+    private readonly Ledger ledger = new(database.Dialect);
+
     public Task AddAsync(LedgerEntry entry, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
     {
-        var stored = await Ledger.StoreAsync(connection, entry);
+        var stored = await ledger.StoreAsync(connection, entry);
         if (stored == 0)
             return stored;
         var usage = entry.Attempt.Usage ?? default;
         var use = new BudgetUse(0, (long)usage.InputTokens + usage.OutputTokens, entry.Attempt.Cost ?? 0);
-        foreach (var limit in budgets.GetWindows(entry.UserId, entry.Alias, entry.Attempt.StartedAt).Where(l => l.Requests is null))
-            await BudgetRepository.AddAsync(connection, limit.Window, use);
+        var limits = budgets.GetWindows(entry.UserId, entry.Alias, entry.Attempt.StartedAt).Where(l => l.Requests is null);
+        await BudgetRepository.AddAsync(connection, limits.Select(l => l.Window), use);
         return stored;
     });
 

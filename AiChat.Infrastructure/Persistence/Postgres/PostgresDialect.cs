@@ -23,6 +23,8 @@ internal sealed class PostgresDialect : ISqlDialect
 
     public string ForUpdate => "for update";
 
+    public string LockRun => "for no key update of runs";
+
     public string ForShare => "for share";
 
     public string LockChat => "select 1 from chats where id = @ChatId for no key update";

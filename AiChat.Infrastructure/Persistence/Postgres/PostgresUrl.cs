@@ -46,10 +46,12 @@ public static class PostgresUrl
     /// <exception cref="FormatException">It is no such URL.</exception>
     public static string Parse(DatabaseOptions options)
     {
-        var settings = Read(options.Url);
-        settings.CommandTimeout = (int)Math.Ceiling(options.CommandTimeout.TotalSeconds);
-        if (!settings.ContainsKey("Timeout") || settings.Timeout == NpgsqlDefaultTimeout)
-            settings.Timeout = (int)Math.Ceiling(options.ConnectTimeout.TotalSeconds);
+        var settings = new NpgsqlConnectionStringBuilder
+        {
+            Timeout = (int)Math.Ceiling(options.ConnectTimeout.TotalSeconds),
+            CommandTimeout = (int)Math.Ceiling(options.CommandTimeout.TotalSeconds),
+        };
+        Read(options.Url, settings);
         settings.MaxAutoPrepare = 200;
         settings.AutoPrepareMinUsages = 2;
         // Connections go back without a trace, so there is nothing to reset.
@@ -65,7 +67,7 @@ public static class PostgresUrl
     {
         try
         {
-            Read(url);
+            Read(url, new NpgsqlConnectionStringBuilder());
             return null;
         }
         catch (Exception failure) when (failure is FormatException or ArgumentException)
@@ -74,9 +76,7 @@ public static class PostgresUrl
         }
     }
 
-    private const int NpgsqlDefaultTimeout = 15;
-
-    private static NpgsqlConnectionStringBuilder Read(string url)
+    private static void Read(string url, NpgsqlConnectionStringBuilder settings)
     {
         var scheme = url.IndexOf("://", StringComparison.Ordinal);
         if (scheme < 0 || url[..scheme].Split('+')[0].ToLowerInvariant() is not ("postgresql" or "postgres"))
@@ -85,8 +85,10 @@ public static class PostgresUrl
         var (rest, query) = Split(url[(scheme + 3)..], '?');
         var (authority, database) = Split(rest, '/');
         var at = authority.LastIndexOf('@');
+        // What looks like a port, a database or a setting there is the rest of the password, which must not be shown as such.
+        if (at < 0 && (database.Contains('@') || query.Contains('@')))
+            throw new FormatException($"has a / or ? in its password: write %2F or %3F. {Cure}");
         var (user, password) = Split(at < 0 ? "" : authority[..at], ':');
-        var settings = new NpgsqlConnectionStringBuilder();
         Set(settings, "Host", ReadHosts(authority[(at + 1)..], settings));
         Set(settings, "Username", Uri.UnescapeDataString(user));
         Set(settings, "Password", Uri.UnescapeDataString(password));
@@ -103,7 +105,6 @@ public static class PostgresUrl
             throw new FormatException($"names no host. {Cure}");
         if (string.IsNullOrEmpty(settings.Database))
             throw new FormatException($"names no database. {Cure}");
-        return settings;
     }
 
     private static string ReadHosts(string hosts, NpgsqlConnectionStringBuilder settings)
@@ -116,13 +117,20 @@ public static class PostgresUrl
             hosts = hosts[..colon];
         }
 
-        return Uri.UnescapeDataString(hosts).Trim('[', ']');
+        // Our driver wants the brackets of an IPv6 address only where there are others beside it.
+        return Uri.UnescapeDataString(hosts.Contains(',') ? hosts : hosts.Trim('[', ']'));
     }
 
     private static void Set(NpgsqlConnectionStringBuilder settings, string name, string value)
     {
         if (value.Length > 0)
-            settings[name] = name is "SSL Mode" or "Target Session Attributes" ? value.Replace("-", name is "SSL Mode" ? "" : "-", StringComparison.Ordinal) : value;
+            settings[name] = (name, value) switch
+            {
+                ("SSL Mode", _) => value.Replace("-", "", StringComparison.Ordinal),
+                ("Load Balance Hosts", "random") => "true",
+                ("Load Balance Hosts", "disable") => "false",
+                _ => value,
+            };
     }
 
     private static (string Before, string After) Split(string text, char separator) =>

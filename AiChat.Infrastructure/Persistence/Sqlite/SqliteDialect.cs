@@ -17,6 +17,8 @@ internal sealed class SqliteDialect : ISqlDialect
 
     public string ForUpdate => "";
 
+    public string LockRun => "";
+
     public string ForShare => "";
 
     public string LockChat => "";

@@ -186,7 +186,7 @@ public sealed class BudgetRepositoryTests(Engine engine) : RepositoryTestBase(en
 
         await Database.Runs.RetryAsync(Retry(run) with { Claims = Claims(tokens: 700) }, None);
         var reserved = (await GetWindowsAsync())[1];
-        await Database.Runs.FinishAsync(Reply(run, 1) with { Attempt = 2, Attempts = [Completed(2)] }, None);
+        await Database.Runs.FinishAsync(Reply(run, 1) with { Attempt = 2, Attempts = [Completed(2)], LeaseNumber = 2 }, None);
 
         Assert.That(reserved, Is.EqualTo(("user anna day", 2, 711, 0.000022m)));
         Assert.That((await GetWindowsAsync())[1], Is.EqualTo(("user anna day", 2, 36, 0.000092m)));
@@ -221,7 +221,7 @@ public sealed class BudgetRepositoryTests(Engine engine) : RepositoryTestBase(en
     [Test]
     public async Task SettleUnfinishedAsync_ChatWasDeletedBefore_GivesTheRestBack()
     {
-        var run = await BeginAsync("run-1", Claims(tokens: 900, cost: 1m));
+        var run = await BeginAsync(NewId(), Claims(tokens: 900, cost: 1m));
         await AppendAsync(run, NewAttempt());
         await Database.Chats.DeleteAsync(Anna, ChatId, None);
         Database.Restart();
@@ -241,7 +241,7 @@ public sealed class BudgetRepositoryTests(Engine engine) : RepositoryTestBase(en
 
         var interrupted = await Database.ContinueUnfinishedAsync(At(60));
         var reserved = (await GetWindowsAsync())[1];
-        await Database.Runs.FinishAsync(Reply(run, 1) with { Attempt = 2, Attempts = [Completed(interrupted[0].Run.Attempt)] }, None);
+        await Database.Runs.FinishAsync(Reply(run, 1) with { Attempt = 2, Attempts = [Completed(interrupted[0].Run.Attempt)], LeaseNumber = 2 }, None);
 
         Assert.That(reserved, Is.EqualTo(("user anna day", 1, 900, 0m)));
         Assert.That((await GetWindowsAsync())[1], Is.EqualTo(("user anna day", 1, 36, 0.000092m)));

@@ -143,7 +143,7 @@ public sealed class StoredMessageTests(Engine engine) : RepositoryTestBase(engin
         var admission = await Database.Runs.RetryAsync(Retry(Answer("run-1")) with { WebSearch = true }, None);
 
         var run = await Database.Runs.GetAsync(Anna, "run-1", None);
-        Assert.That(admission, Is.EqualTo(new RunAdmission.Accepted(new RunPlace(1, 3), BusyWith: null)));
+        Assert.That(admission, Is.EqualTo(new RunAdmission.Accepted(new RunPlace(1, 3), BusyWith: null) { LeaseNumber = 2 }));
         Assert.That((run!.Reply, run.WebSearch), Is.EqualTo(("", true)));
         Assert.That(await Database.QueryAsync<string>("select content from messages order by sequence"), Is.EqualTo(new[] { "Hi", "42", "" }));
     }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using AiChat.Infrastructure.Persistence;
 using Microsoft.Extensions.Configuration;
 
@@ -6,7 +7,7 @@ namespace AiChat.Tests.Infrastructure.Persistence;
 public sealed class DatabaseOptionsTests
 {
     private const string Cure =
-        "Write sqlite:///./ai_chat.db for a file in the working directory or sqlite:////var/lib/ai_chat.db for an absolute path.";
+        "Write sqlite:///./ai_chat.db for a file in the working directory or sqlite:////var/lib/ai_chat.db for an absolute path, or postgresql://user:password@host:5432/database.";
 
     [Test]
     public void Bind_NothingConfigured_IsAFileInTheWorkingDirectory()
@@ -48,20 +49,48 @@ public sealed class DatabaseOptionsTests
         Assert.That(result.Succeeded, Is.True);
     }
 
-    [TestCase("postgresql://user:passw0rd@host:5432/db", "names PostgreSQL, which this version does not support yet.")]
-    [TestCase("POSTGRES://user:passw0rd@host/db", "names PostgreSQL, which this version does not support yet.")]
-    [TestCase("mysql://user:passw0rd@host/db", "is not the URL of an SQLite file.")]
-    [TestCase("sqlite://ai_chat.db", "is not the URL of an SQLite file.")]
-    [TestCase("sqlite:///", "is not the URL of an SQLite file.")]
-    [TestCase("sqlite:////var/lib/", "is not the URL of an SQLite file.")]
-    [TestCase("sqlite:///:memory:", "is not the URL of an SQLite file.")]
-    [TestCase("ai_chat.db", "is not the URL of an SQLite file.")]
-    [TestCase("", "is not the URL of an SQLite file.")]
-    public void Validate_OtherUrls_NamesKeysAndCureButNotTheUrl(string url, string problem)
+    [TestCase("mysql://user:passw0rd@host/db")]
+    [TestCase("sqlite://ai_chat.db")]
+    [TestCase("sqlite:///")]
+    [TestCase("sqlite:////var/lib/")]
+    [TestCase("sqlite:///:memory:")]
+    [TestCase("ai_chat.db")]
+    [TestCase("")]
+    public void Validate_OtherUrls_NamesKeysAndCureButNotTheUrl(string url)
     {
         var result = new DatabaseOptionsValidator().Validate(null, new DatabaseOptions { Url = url });
 
-        Assert.That(result.Failures, Is.EqualTo(new[] { $"DATABASE_URL (or Database:Url) {problem} {Cure}" }));
+        Assert.That(result.Failures, Is.EqualTo(new[] { $"DATABASE_URL (or Database:Url) is not the URL of an SQLite file or of a PostgreSQL database. {Cure}" }));
+    }
+
+    [TestCase(1, "00:00:05", "00:00:10", "Database:MaxConnections is 1: write a number from 2 to 1000.")]
+    [TestCase(1001, "00:00:05", "00:00:10", "Database:MaxConnections is 1001: write a number from 2 to 1000.")]
+    [TestCase(2, "00:00:00", "00:00:10", "Database:ConnectTimeout is 00:00:00: write a time from 00:00:01 to 00:10:00, such as 00:00:10.")]
+    [TestCase(2, "00:00:05", "00:10:01", "Database:CommandTimeout is 00:10:01: write a time from 00:00:01 to 00:10:00, such as 00:00:10.")]
+    public void Validate_NumberOutOfRange_NamesKeyAndCure(int connections, string connectTimeout, string commandTimeout, string problem)
+    {
+        var result = new DatabaseOptionsValidator().Validate(null, new DatabaseOptions
+        {
+            MaxConnections = connections,
+            ConnectTimeout = TimeSpan.Parse(connectTimeout, CultureInfo.InvariantCulture),
+            CommandTimeout = TimeSpan.Parse(commandTimeout, CultureInfo.InvariantCulture),
+        });
+
+        Assert.That(result.Failures, Is.EqualTo(new[] { problem }));
+    }
+
+    [Test]
+    public void Validate_EverythingWrong_ReportsAllAtOnce()
+    {
+        var result = new DatabaseOptionsValidator().Validate(null, new DatabaseOptions
+        {
+            Url = "postgresql://user:passw0rd@host",
+            MaxConnections = 0,
+            ConnectTimeout = TimeSpan.Zero,
+            CommandTimeout = TimeSpan.Zero,
+        });
+
+        Assert.That(result.Failures, Has.Exactly(4).Items.And.None.Contains("passw0rd"));
     }
 
     [TestCase("sqlite:////var/lib/ai_chat.db", "/var/lib/ai_chat.db")]

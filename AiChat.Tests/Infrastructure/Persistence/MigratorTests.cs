@@ -183,7 +183,7 @@ public sealed class MigratorTests
             },
             CancellationToken.None);
 
-        Assert.That(admission, Is.EqualTo(new RunAdmission.Accepted(new RunPlace(3, 4), BusyWith: null)));
+        Assert.That(admission, Is.EqualTo(new RunAdmission.Accepted(new RunPlace(3, 4), BusyWith: null) { LeaseNumber = 2 }));
     }
 
     [Test]

@@ -27,6 +27,9 @@ public abstract class RepositoryTestBase(Engine engine)
 
     private protected static DateTimeOffset At(int seconds) => Start.AddSeconds(seconds);
 
+    /// <summary>An id as runs really have them: it grows with time.</summary>
+    private protected static string NewId(int at = 0) => Guid.CreateVersion7(At(at)).ToString();
+
     private protected static Chat NewChat(string id, string userId = Anna, int updatedAt = 0) => new()
     {
         Id = id,
@@ -117,8 +120,10 @@ public abstract class RepositoryTestBase(Engine engine)
         return run;
     }
 
-    private protected Task AppendAsync(params RunText[] texts) => Database.Runs.AppendAsync(
-        [.. texts.Select(t => new RunProgress { Run = NewRun(t.RunId, "chat-1"), Texts = [t], Attempts = [] })], None);
+    private protected Task AppendAsync(params RunText[] texts) => AppendAsync(leaseNumber: 1, texts);
+
+    private protected Task AppendAsync(int leaseNumber, params RunText[] texts) => Database.Runs.AppendAsync(
+        [.. texts.Select(t => new RunProgress { Run = NewRun(t.RunId, "chat-1"), LeaseNumber = leaseNumber, Texts = [t], Attempts = [] })], None);
 
     /// <summary>The n-th attempt of a run of anna's; unless it is said otherwise, it goes on.</summary>
     private protected static Attempt NewAttempt(int number = 1, AttemptOutcome outcome = AttemptOutcome.InProgress) => new()

@@ -34,6 +34,8 @@ public enum Engine
 /// <summary>A migrated database of a test's own, with the repositories over it; gone with it.</summary>
 public sealed class TestDatabase : IDisposable
 {
+    private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(1);
+
     private readonly IDisposable storage;
 
     private TestDatabase(IDisposable storage, string url)
@@ -55,6 +57,11 @@ public sealed class TestDatabase : IDisposable
     public IMessageRepository Messages => new MessageRepository(Current);
 
     public IRunRepository Runs => new RunRepository(Current, Node);
+
+    /// <summary>The runs as another process sees them.</summary>
+    public IRunRepository RunsOf(Node other) => new RunRepository(Current, other);
+
+    public INodeRepository NodesOf(Node other) => new NodeRepository(Current, other);
 
     public IIdempotencyRepository Keys => new IdempotencyRepository(Current);
 
@@ -130,6 +137,27 @@ public sealed class TestDatabase : IDisposable
 
     public Task ExecuteAsync(string sql, object? parameters = null) => Current.WriteAsync(connection => connection.ExecuteAsync(sql, parameters));
 
+    /// <summary>
+    /// How many transactions PostgreSQL has ended because they waited for each other. Begins the use of the database anew: connections tell
+    /// what they have counted when they are closed.
+    /// </summary>
+    public async Task<long> CountDeadlocksAsync()
+    {
+        if (!Current.Dialect.IsShared)
+            return 0;
+        Restart();
+        await WaitAsync("select count(*) = 1 from pg_stat_activity where datname = current_database() and backend_type = 'client backend'");
+        return await QuerySingleAsync<long>("select deadlocks from pg_stat_database where datname = current_database()");
+    }
+
+    /// <summary>Returns when the query says that it is so.</summary>
+    public async Task WaitAsync(string sql)
+    {
+        using var limit = new CancellationTokenSource(LongestWait);
+        while (!await QuerySingleAsync<bool>(sql))
+            await Task.Delay(10, limit.Token);
+    }
+
     public void Dispose()
     {
         Current.Dispose();
@@ -139,7 +167,7 @@ public sealed class TestDatabase : IDisposable
     /// <param name="url">As in <c>DATABASE_URL</c>.</param>
     internal static IDatabase Open(string url)
     {
-        var options = Options.Create(new DatabaseOptions { Url = url, MaxConnections = 10 });
+        var options = Options.Create(new DatabaseOptions { Url = url, MaxConnections = 20 });
         return DatabaseUrl.IsPostgres(url)
             ? new PostgresDatabase(options, NullLoggerFactory.Instance)
             : new SqliteDatabase(options, NullLogger<SqliteDatabase>.Instance);

@@ -55,14 +55,15 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
     }
 
     /// <summary>It was taken from the log just before that attempt ended.</summary>
-    [Test]
-    public async Task AppendAsync_TextOfAnEarlierAttempt_IsLeftOut()
+    [TestCase(1)]
+    [TestCase(2)]
+    public async Task AppendAsync_TextOfAnEarlierAttempt_IsLeftOut(int leaseNumber)
     {
         var run = await BeginAsync("run-1", ChatId);
         await Database.Runs.FinishAsync(Failure(run, 1) with { LastSequence = 13 }, None);
         await Database.Runs.RetryAsync(Retry(run, firstSequence: 14), None);
 
-        await AppendAsync(World);
+        await AppendAsync(leaseNumber, World);
 
         Assert.That(await GetEventsAsync(), Is.Empty);
     }
@@ -171,7 +172,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
         var run = await BeginAsync("run-1", ChatId, Hello);
         await Database.ContinueUnfinishedAsync(At(5));
 
-        await Database.Runs.FinishAsync(Reply(run, 1, "Hello world") with { HasFlushed = true, LastSequence = Gap + 13 }, None);
+        await Database.Runs.FinishAsync(Reply(run, 1, "Hello world") with { HasFlushed = true, LastSequence = Gap + 13, LeaseNumber = 2 }, None);
 
         var stored = await Database.Runs.GetAsync(Anna, "run-1", None);
         Assert.That(stored!.Marks, Is.EqualTo(new[] { new RunContinued(Gap + 6, Offset: 5, Attempt: 2) }));
@@ -295,7 +296,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
     [TestCase(OnRestart.Continue)]
     public async Task Unfinished_ChatWasDeletedBeforeTheCrash_EndsTheAttemptAllTheSame(OnRestart onRestart)
     {
-        await AppendAsync(await BeginAsync("run-1", ChatId), NewAttempt());
+        await AppendAsync(await BeginAsync(NewId(), ChatId), NewAttempt());
         await Database.Chats.DeleteAsync(Anna, ChatId, None);
 
         if (onRestart == OnRestart.Settle)
@@ -325,7 +326,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
     {
         await BeginAsync("run-1", ChatId, Hello);
         await Database.ContinueUnfinishedAsync(At(5));
-        await AppendAsync(World with { Sequence = Gap + 12 });
+        await AppendAsync(leaseNumber: 2, World with { Sequence = Gap + 12 });
 
         await Database.SettleUnfinishedAsync(At(60));
 
@@ -341,7 +342,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
 
         var admission = await Database.Runs.RetryAsync(Retry(run), None);
 
-        Assert.That(admission, Is.EqualTo(new RunAdmission.Accepted(new RunPlace(1, 2), BusyWith: null)));
+        Assert.That(admission, Is.EqualTo(new RunAdmission.Accepted(new RunPlace(1, 2), BusyWith: null) { LeaseNumber = 3 }));
     }
 
     [Test]
@@ -389,7 +390,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
     {
         await BeginAsync("run-1", ChatId, Hello);
         await Database.ContinueUnfinishedAsync(At(60));
-        await AppendAsync(World with { Sequence = Gap + 12 });
+        await AppendAsync(leaseNumber: 2, World with { Sequence = Gap + 12 });
 
         var interrupted = (await Database.ContinueUnfinishedAsync(At(70))).Single();
 
@@ -420,7 +421,7 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
         await BeginAsync("run-2", ChatId);
         await Database.ContinueUnfinishedAsync(At(60));
 
-        var finished = await Database.Runs.FinishAsync(Reply(run, 1, "Hello world") with { HasFlushed = true }, None);
+        var finished = await Database.Runs.FinishAsync(Reply(run, 1, "Hello world") with { HasFlushed = true, LeaseNumber = 2 }, None);
 
         Assert.That(finished.Next, Is.EqualTo(new NextRun("run-2", 1)));
     }
@@ -495,6 +496,6 @@ public sealed class RunRepositoryLogTests(Engine engine) : RepositoryTestBase(en
     {
         var run = await BeginAsync(id, chatId, Hello);
         await Database.ContinueUnfinishedAsync(At(5));
-        await Database.Runs.FinishAsync(Reply(run, 1, "Hello", endedAt) with { HasFlushed = true, LastSequence = Gap + 7 }, None);
+        await Database.Runs.FinishAsync(Reply(run, 1, "Hello", endedAt) with { HasFlushed = true, LastSequence = Gap + 7, LeaseNumber = 2 }, None);
     }
 }

@@ -64,7 +64,7 @@ public sealed class RunRepositoryRetryTests(Engine engine) : RepositoryTestBase(
         var admission = await Database.Runs.RetryAsync(Retry(run), None);
 
         var stored = await Database.Runs.GetAsync(Anna, "run-1", None);
-        Assert.That(admission, Is.EqualTo(new RunAdmission.Accepted(new RunPlace(1, 2), BusyWith: null)));
+        Assert.That(admission, Is.EqualTo(new RunAdmission.Accepted(new RunPlace(1, 2), BusyWith: null) { LeaseNumber = 2 }));
         Assert.That((stored!.Status, stored.Attempt, stored.FirstSequence, stored.LastSequence), Is.EqualTo((RunStatus.InProgress, 2, 7L, (long?)null)));
         Assert.That((stored.StartedAt, stored.CompletedAt, stored.CreatedAt), Is.EqualTo(((DateTimeOffset?)At(10), (DateTimeOffset?)null, At(1))));
     }
@@ -143,7 +143,7 @@ public sealed class RunRepositoryRetryTests(Engine engine) : RepositoryTestBase(
 
         var admissions = await Task.WhenAll(Database.Runs.RetryAsync(Retry(run), None), Database.Runs.RetryAsync(Retry(run), None));
 
-        Assert.That(admissions, Is.EquivalentTo(new RunAdmission[] { new RunAdmission.Accepted(new RunPlace(1, 2), BusyWith: null), new RunAdmission.NotRetryable() }));
+        Assert.That(admissions, Is.EquivalentTo(new RunAdmission[] { new RunAdmission.Accepted(new RunPlace(1, 2), BusyWith: null) { LeaseNumber = 2 }, new RunAdmission.NotRetryable() }));
         Assert.That((await Database.Runs.GetAsync(Anna, "run-1", None))!.Attempts, Has.Count.EqualTo(1));
     }
 
@@ -205,7 +205,7 @@ public sealed class RunRepositoryRetryTests(Engine engine) : RepositoryTestBase(
 
         var admission = await Database.Runs.RetryAsync(Retry(run) with { Admission = new RunAdmissionRule(0) }, None);
 
-        Assert.That(admission, Is.EqualTo(new RunAdmission.Accepted(new RunPlace(1, 2), BusyWith: null)));
+        Assert.That(admission, Is.EqualTo(new RunAdmission.Accepted(new RunPlace(1, 2), BusyWith: null) { LeaseNumber = 2 }));
     }
 
     [Test]
@@ -218,7 +218,7 @@ public sealed class RunRepositoryRetryTests(Engine engine) : RepositoryTestBase(
         var queued = await Database.Runs.GetAsync(Anna, "run-1", None);
         var finished = await Database.Runs.FinishAsync(Reply(other, 3), None);
 
-        Assert.That(admission, Is.EqualTo(new RunAdmission.Accepted(new RunPlace(1, 2), BusyWith: "run-2")));
+        Assert.That(admission, Is.EqualTo(new RunAdmission.Accepted(new RunPlace(1, 2), BusyWith: "run-2") { LeaseNumber = 2 }));
         Assert.That((queued!.Status, queued.StartedAt), Is.EqualTo((RunStatus.Queued, (DateTimeOffset?)null)));
         Assert.That(finished.Next, Is.EqualTo(new NextRun("run-1", 2)));
     }
@@ -272,7 +272,7 @@ public sealed class RunRepositoryRetryTests(Engine engine) : RepositoryTestBase(
     {
         var run = await BeginAsync("run-1", ChatId, new RunText("", 4, 0, "Hel"));
         await Database.ContinueUnfinishedAsync(At(5));
-        await Database.Runs.FinishAsync(Broken(run, RunStatus.Incomplete, "Hello"), None);
+        await Database.Runs.FinishAsync(Broken(run, RunStatus.Incomplete, "Hello") with { LeaseNumber = 2 }, None);
 
         await Database.Runs.RetryAsync(Retry(run, attempt: 3, firstSequence: 50_000_000), None);
 
@@ -303,6 +303,7 @@ public sealed class RunRepositoryRetryTests(Engine engine) : RepositoryTestBase(
     {
         Status = status,
         Attempt = attempt,
+        LeaseNumber = attempt,
         Attempts = [NewAttempt(attempt, Enum.Parse<AttemptOutcome>(status.ToString())) with { CompletedAt = At(2) }],
         Reply = reply,
         Usage = new TokenUsage(11, 22, IsEstimated: true),

@@ -1,10 +1,5 @@
-using System.Reflection;
 using System.Runtime.CompilerServices;
-using System.Text.Json;
 using System.Text.RegularExpressions;
-using AiChat.Infrastructure.Nodes;
-using AiChat.Infrastructure.Persistence;
-using Dapper;
 
 namespace AiChat.Tests.Infrastructure.Persistence.Postgres;
 
@@ -66,14 +61,7 @@ public sealed partial class DistributionTests
 
     private TestDatabase database = null!;
 
-    /// <summary>Every statement of the repositories and of the ledger that they write through, by its name.</summary>
-    private static Dictionary<string, FieldInfo> Statements { get; } = typeof(DatabaseOptions).Assembly.GetTypes()
-        .Where(type => type.Name == "Ledger" || type.Name.EndsWith("Repository", StringComparison.Ordinal))
-        .SelectMany(type => type.GetFields(BindingFlags.Static | BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic))
-        .Where(field => field.FieldType == typeof(string) && field.Name.EndsWith("Sql", StringComparison.Ordinal))
-        .ToDictionary(field => $"{field.DeclaringType!.Name}.{field.Name}");
-
-    private static string[] Names { get; } = [.. Statements.Keys];
+    private static string[] Names => RepositoryStatements.Names;
 
     private static string Document { get; } = File.ReadAllText(GetDocumentPath());
 
@@ -156,9 +144,6 @@ public sealed partial class DistributionTests
     [GeneratedRegex(@"create_distributed_table\('(?<table>\w+)', '(?<column>\w+)'")]
     private static partial Regex Distribution();
 
-    [GeneratedRegex(@"@\w+")]
-    private static partial Regex ParameterName();
-
     /// <summary>What is looked up, not what is compared besides: the conditions of an index that ask for one value.</summary>
     [GeneratedRegex(@"\((?<column>\w+) = ")]
     private static partial Regex EqualColumn();
@@ -194,40 +179,12 @@ public sealed partial class DistributionTests
     /// <summary>Every look into a table that the plan has for whatever values come.</summary>
     private async Task<IReadOnlyList<Scan>> ExplainAsync(string statement)
     {
-        var field = Statements[statement];
-        var text = (string)(field.IsLiteral ? field.GetRawConstantValue()! : field.GetValue(field.DeclaringType == typeof(NodeRepository) ? database.Nodes : database.Runs)!);
-        return await database.Current.ReadAsync<IReadOnlyList<Scan>>(async connection =>
-        {
-            var scans = new List<Scan>();
-            foreach (var sql in text.Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
-            {
-                var names = ParameterName().Matches(sql).Select(m => m.Value).Distinct().ToList();
-                // Counts of tokens are used as numbers of two widths, so their type cannot be told from the statement.
-                var types = names.Select(n => n == "@OutputTokens" ? "integer" : "unknown");
-                var numbered = ParameterName().Replace(sql, m => "$" + (names.IndexOf(m.Value) + 1));
-                await connection.ExecuteAsync("set plan_cache_mode = force_generic_plan");
-                await connection.ExecuteAsync($"prepare explained ({string.Join(", ", types)}) as {numbered}");
-                var values = string.Join(", ", names.Select(_ => "null"));
-                var plan = await connection.ExecuteScalarAsync<string>($"explain (format json) execute explained ({values})");
-                await connection.ExecuteAsync("deallocate explained");
-                Collect(JsonDocument.Parse(plan!).RootElement[0].GetProperty("Plan"), scans);
-            }
-
-            return scans;
-        }, CancellationToken.None);
-    }
-
-    private static void Collect(JsonElement node, List<Scan> scans)
-    {
-        if (node.GetProperty("Node Type").GetString()!.EndsWith("Scan", StringComparison.Ordinal) && Get("Relation Name") is { } table)
-            scans.Add(new Scan(table, [.. EqualColumn().Matches($"{Get("Index Cond")} {Get("Recheck Cond")}").Select(m => m.Groups["column"].Value)]));
-        if (node.TryGetProperty("Plans", out var parts))
-        {
-            foreach (var part in parts.EnumerateArray())
-                Collect(part, scans);
-        }
-
-        string? Get(string name) => node.TryGetProperty(name, out var value) ? value.GetString() : null;
+        var text = RepositoryStatements.Read(statement, database);
+        var steps = await GenericPlan.ExplainAsync(database, text);
+        return
+        [
+            .. steps.Where(s => s.IsScan).Select(s => new Scan(s.Table!, [.. EqualColumn().Matches(s.Conditions).Select(m => m.Groups["column"].Value)])),
+        ];
     }
 
     /// <summary>What the document says of a statement.</summary>
