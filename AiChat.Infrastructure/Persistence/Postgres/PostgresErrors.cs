@@ -18,7 +18,7 @@ internal static class PostgresErrors
             state[..2] is "08" or "53" or "57" or "58" || state is PostgresErrorCodes.ReadOnlySqlTransaction or PostgresErrorCodes.LockNotAvailable
                 or IdleInTransactionTimeout || IsConflict(failure),
         NpgsqlException or TimeoutException => true,
-        _ => false,
+        _ => IsClosedByThePool(failure),
     };
 
     /// <summary>The transaction lost against another one; run again it may win.</summary>
@@ -39,8 +39,15 @@ internal static class PostgresErrors
             PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or IdleInTransactionTimeout,
         NpgsqlException { InnerException: TimeoutException } => false,
         NpgsqlException => true,
-        _ => false,
+        _ => IsClosedByThePool(failure),
     };
+
+    /// <summary>
+    /// When one connection breaks, the pool closes all that are idle, also one that is handed out in this moment. The driver does not say so,
+    /// but trips over what it has disposed of.
+    /// </summary>
+    private static bool IsClosedByThePool(Exception failure) =>
+        failure is ObjectDisposedException disposed && disposed.ObjectName == typeof(ManualResetEventSlim).FullName;
 
     /// <summary>While a connection is being made: it cannot be. Whatever the reason, no statement is to blame.</summary>
     public static bool IsNoConnection(Exception failure) =>
