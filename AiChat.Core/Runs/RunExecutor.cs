@@ -212,6 +212,8 @@ public sealed partial class RunExecutor(
             catch (UnavailableException failure) when (refusals == 0 || !shutdown.IsCancellationRequested)
             {
                 refusals++;
+                // The last of the text goes with the end otherwise, which takes its time now.
+                run.Log.Publish();
                 if (refusals == 1)
                     continue;
                 // The one who waits is told now; the reply is kept and stored as soon as the database takes it. Said once.
