@@ -9,6 +9,7 @@ namespace AiChat.Tests.Api;
 /// The whole application while PostgreSQL, or the way to it, fails: what was accepted is answered and stored once, what was not is refused,
 /// and all of it goes on by itself.
 /// </summary>
+[OwnDatabase]
 public sealed class DatabaseTroubleTests
 {
     private const int Streams = 32;

@@ -5,7 +5,7 @@ using AiChat.Tests.Support;
 namespace AiChat.Tests.Operations;
 
 /// <summary>Every promise of docs/reliability.md at once, on a server whose processes are killed at random moments.</summary>
-[Sqlite]
+[OwnDatabase]
 public sealed class ChaosTests
 {
     [Test]

@@ -9,6 +9,7 @@ using Npgsql;
 namespace AiChat.Tests.Operations;
 
 /// <summary>The verb <c>copy</c> as operators run it.</summary>
+[OwnDatabase]
 public sealed partial class CopyTests
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);

@@ -7,7 +7,7 @@ namespace AiChat.Tests.Operations;
 
 /// <summary>The real process on a disk that is full or fails, and on the same disk when it works again.</summary>
 [Platform(Include = "Linux")]
-[Sqlite]
+[OwnDatabase]
 public sealed class DiskFailureTests
 {
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(30);

@@ -6,7 +6,7 @@ namespace AiChat.Tests.Operations;
 
 /// <summary>What is acknowledged is on the disk: the flushes of the real process, counted by the system.</summary>
 [Platform(Include = "Linux")]
-[Sqlite]
+[OwnDatabase]
 public sealed class FsyncTests
 {
     private TempFolder folder = null!;

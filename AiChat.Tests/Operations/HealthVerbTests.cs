@@ -3,6 +3,7 @@ using AiChat.Tests.Support;
 
 namespace AiChat.Tests.Operations;
 
+[OwnDatabase]
 public sealed class HealthVerbTests
 {
     private TempFolder folder = null!;

@@ -4,6 +4,7 @@ using AiChat.Tests.Support;
 namespace AiChat.Tests.Operations;
 
 /// <summary>The verb <c>migrate</c> as deployments run it.</summary>
+[OwnDatabase]
 public sealed class MigrateTests
 {
     private TempFolder folder = null!;

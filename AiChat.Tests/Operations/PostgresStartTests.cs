@@ -4,6 +4,7 @@ using AiChat.Tests.Support;
 namespace AiChat.Tests.Operations;
 
 /// <summary>The real process before a PostgreSQL server that cannot be used, or not yet.</summary>
+[OwnDatabase]
 public sealed class PostgresStartTests
 {
     private TempFolder folder = null!;

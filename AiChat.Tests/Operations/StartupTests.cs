@@ -13,7 +13,7 @@ public sealed class StartupTests
     public void TearDown() => folder.Dispose();
 
     [Test]
-    [Sqlite]
+    [OwnDatabase]
     public async Task Start_FromAnyFolder_KeepsItsDatabaseThereAndAnswersOffline()
     {
         using var server = await AiChatProcess.StartAsync(folder.Path);
@@ -26,7 +26,7 @@ public sealed class StartupTests
     }
 
     [Test]
-    [Sqlite]
+    [OwnDatabase]
     public async Task Start_WithTheSeedsEnvFile_ReadsItsKeyAndItsCommentedUrl()
     {
         await using var llm = await FakeLlm.StartAsync();
@@ -42,7 +42,7 @@ public sealed class StartupTests
     }
 
     [Test]
-    [Sqlite]
+    [OwnDatabase]
     public async Task Start_EnvironmentAndEnvFileDiffer_EnvironmentWins()
     {
         await File.WriteAllTextAsync(folder.File(".env"), "DATABASE_URL=sqlite:///./from_file.db\n");
@@ -108,7 +108,7 @@ public sealed class StartupTests
     }
 
     [Test]
-    [Sqlite]
+    [OwnDatabase]
     public async Task Start_DatabaseOfARunningServer_IsRefused()
     {
         using var first = await AiChatProcess.StartAsync(folder.Path);
@@ -120,7 +120,7 @@ public sealed class StartupTests
     }
 
     [Test]
-    [Sqlite]
+    [OwnDatabase]
     public async Task Start_FileThatIsNoDatabase_SaysSoInOneSentence()
     {
         await File.WriteAllTextAsync(folder.File("ai_chat.db"), "This is not a database, however long one looks at it.");
@@ -133,7 +133,7 @@ public sealed class StartupTests
     }
 
     [Test]
-    [Sqlite]
+    [OwnDatabase]
     public async Task Start_DamagedDatabase_SaysSoInOneSentence()
     {
         using (var server = await AiChatProcess.StartAsync(folder.Path))
@@ -159,7 +159,7 @@ public sealed class StartupTests
 
     [TestCase("sqlite:////proc/ai_chat.db")]
     [TestCase("sqlite:////proc/new/ai_chat.db")]
-    [Sqlite]
+    [OwnDatabase]
     public async Task Start_FolderThatCannotBeWritten_SaysSoInOneSentence(string url)
     {
         var (exitCode, errors) = await AiChatProcess.RefuseAsync(folder.Path, ("Urls", "http://127.0.0.1:0"), ("DATABASE_URL", url));
@@ -170,7 +170,7 @@ public sealed class StartupTests
     }
 
     [Test]
-    [Sqlite]
+    [OwnDatabase]
     public async Task Start_SystemsSqliteLibraryThatIsNotThere_NamesTheSetting()
     {
         var (exitCode, errors) = await AiChatProcess.RefuseAsync(

@@ -149,7 +149,7 @@ public sealed class HealthTests : ApiTestBase
     }
 
     [Test]
-    [Sqlite]
+    [OwnDatabase]
     public async Task Get_ReadyWhileTheDatabaseTakesNoWrites_IsUnready()
     {
         StartApp();
@@ -169,7 +169,7 @@ public sealed class HealthTests : ApiTestBase
     }
 
     [Test]
-    [Sqlite]
+    [OwnDatabase]
     public async Task Get_HealthWhileTheDatabaseTakesNoWrites_IsHealthy()
     {
         StartApp();
@@ -183,7 +183,7 @@ public sealed class HealthTests : ApiTestBase
     }
 
     [Test]
-    [Sqlite]
+    [OwnDatabase]
     public async Task Get_ReadyAfterTheDatabaseTakesWritesAgain_IsHealthyWithoutTraffic()
     {
         StartApp();

@@ -5,6 +5,7 @@ using static AiChat.Tests.Operations.Nodes.NodeCluster;
 namespace AiChat.Tests.Operations.Nodes;
 
 /// <summary>How much later than on the node that writes it a token is seen on another one. No time decides here; what was measured is printed.</summary>
+[OwnDatabase]
 public sealed class FollowDelayTests
 {
     private const int Streams = 100;

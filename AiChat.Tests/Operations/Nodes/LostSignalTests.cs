@@ -5,6 +5,7 @@ using static AiChat.Tests.Operations.Nodes.NodeCluster;
 namespace AiChat.Tests.Operations.Nodes;
 
 /// <summary>Servers that do not hear each other, because their listening connections break again and again.</summary>
+[OwnDatabase]
 public sealed class LostSignalTests
 {
     private SemaphoreSlim steps = null!;

@@ -9,6 +9,7 @@ using static AiChat.Tests.Operations.Nodes.NodeCluster;
 namespace AiChat.Tests.Operations.Nodes;
 
 /// <summary>One of several servers dies, is paused or ends while it writes replies.</summary>
+[OwnDatabase]
 public sealed class NodeLossTests
 {
     private const string Text = "Once upon ";

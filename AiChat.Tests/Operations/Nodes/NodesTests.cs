@@ -4,6 +4,7 @@ using static AiChat.Tests.Operations.Nodes.NodeCluster;
 namespace AiChat.Tests.Operations.Nodes;
 
 /// <summary>Three servers on one database: it makes no difference to clients which of them they ask.</summary>
+[OwnDatabase]
 public sealed class NodesTests
 {
     private SemaphoreSlim steps = null!;
