@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Dapper;
@@ -8,7 +9,10 @@ namespace AiChat.Tests.Infrastructure.Persistence.Postgres;
 internal static partial class GenericPlan
 {
     /// <summary>Every step of the statements in the text, in no order.</summary>
-    public static Task<IReadOnlyList<PlanStep>> ExplainAsync(TestDatabase database, string text) => database.Current.ReadAsync<IReadOnlyList<PlanStep>>(async connection =>
+    /// <param name="database">The database.</param>
+    /// <param name="text">Statements with semicolons between them.</param>
+    /// <param name="randomPageCost">What a page costs that is not the next one, in pages that are; 4 is for disks that turn.</param>
+    public static Task<IReadOnlyList<PlanStep>> ExplainAsync(TestDatabase database, string text, double randomPageCost = 4) => database.Current.ReadAsync<IReadOnlyList<PlanStep>>(async connection =>
     {
         var steps = new List<PlanStep>();
         foreach (var sql in text.Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
@@ -17,7 +21,8 @@ internal static partial class GenericPlan
             // Counts of tokens are used as numbers of two widths, so their type cannot be told from the statement.
             var types = names.Select(n => n == "@OutputTokens" ? "integer" : "unknown");
             var numbered = ParameterName().Replace(sql, m => "$" + (names.IndexOf(m.Value) + 1));
-            await connection.ExecuteAsync("set plan_cache_mode = force_generic_plan");
+            await connection.ExecuteAsync(string.Create(
+                CultureInfo.InvariantCulture, $"set plan_cache_mode = force_generic_plan; set random_page_cost = {randomPageCost}"));
             await connection.ExecuteAsync($"prepare explained ({string.Join(", ", types)}) as {numbered}");
             var values = string.Join(", ", names.Select(_ => "null"));
             var plan = await connection.ExecuteScalarAsync<string>($"explain (format json) execute explained ({values})");

@@ -35,6 +35,21 @@ public sealed class QueryPlanTests
         analyze;
         """;
 
+    /// <summary>
+    /// Pages of these tables are in memory. On a disk that turns, reading so small ones as a whole would be as quick; the plans of large ones
+    /// are these on any disk.
+    /// </summary>
+    private const double RandomPageCost = 1.1;
+
+    /// <summary>Of nodes and reservations there are as many as processes and running runs.</summary>
+    private static readonly string[] SmallTables = ["nodes", "budget_reservations"];
+
+    /// <summary>They hold what is running now and nothing else, that of marks few per run, so that they may be read as a whole.</summary>
+    private static readonly string[] SmallIndexes = ["runs_unfinished", "runs_by_node", "attempts_in_progress", "run_events_marks"];
+
+    /// <summary>What one process holds, in the order of the turns, and the events of one run: few, which cost as much to sort as to read in order.</summary>
+    private static readonly string[] SortsOfFew = ["RunRepository.HeldSql", "RunRepository.NewsSql", "RunRepository.FlushedTextSql", "RunRepository.MarksSql"];
+
     private TestDatabase database = null!;
 
     private static string[] Statements => RepositoryStatements.Names;
@@ -52,18 +67,17 @@ public sealed class QueryPlanTests
     [TestCaseSource(nameof(Statements))]
     public async Task Plan_EveryStatement_SearchesByIndexAndNeverSorts(string statement)
     {
-        var sql = RepositoryStatements.Read(statement, database);
+        // A limit that is not known would be taken for a tenth of the table.
+        var sql = RepositoryStatements.Read(statement, database).Replace("limit @Limit", "limit 100", StringComparison.Ordinal);
 
-        var plan = await GenericPlan.ExplainAsync(database, sql);
+        var plan = await GenericPlan.ExplainAsync(database, sql, RandomPageCost);
 
         Assert.Multiple(() =>
         {
-            // Groups of the ledger are what is asked for, and not in the order of any index. What one process holds is running or waiting
-            // now, and few for that; it is wanted in the order of the turns.
-            var isSorted = sql.Contains("group by", StringComparison.Ordinal) || statement == "RunRepository.HeldSql";
-            Assert.That(plan.Where(step => step.Kind.EndsWith("Sort", StringComparison.Ordinal) && !isSorted), Is.Empty, "sorts");
-            // Of nodes and reservations there are as many as processes and running runs.
-            Assert.That(plan.Where(step => step.Kind == "Seq Scan" && step.Table is not ("nodes" or "budget_reservations")), Is.Empty, "scans");
+            // Groups of the ledger are what is asked for, and not in the order of any index. An incremental sort goes on chat by chat.
+            var mayBeSorted = sql.Contains("group by", StringComparison.Ordinal) || SortsOfFew.Contains(statement);
+            Assert.That(plan.Where(step => step.Kind == "Sort" && !mayBeSorted), Is.Empty, "sorts");
+            Assert.That(plan.Where(step => step.IsScan && !IsNarrow(step)), Is.Empty, "scans");
         });
     }
 
@@ -78,8 +92,11 @@ public sealed class QueryPlanTests
     [TestCase("RunRepository.LastQuestionSql", "messages_pkey", "(chat_id = $1)")]
     public async Task Plan_Page_StartsRightAtItsPlace(string statement, string index, string conditions)
     {
-        var plan = await GenericPlan.ExplainAsync(database, RepositoryStatements.Read(statement, database));
+        var plan = await GenericPlan.ExplainAsync(database, RepositoryStatements.Read(statement, database), RandomPageCost);
 
         Assert.That(plan.Select(step => (step.Index, step.Conditions.Trim())), Has.Member((index, conditions)));
     }
+
+    private static bool IsNarrow(PlanStep step) =>
+        SmallTables.Contains(step.Table) || SmallIndexes.Contains(step.Index) || (step.Kind != "Seq Scan" && step.Conditions.Trim().Length > 0);
 }
