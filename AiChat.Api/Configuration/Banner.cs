@@ -11,11 +11,10 @@ internal sealed partial class Banner(IDatabase database, ModelRegistry models, I
     public static string Version { get; } =
         Assembly.GetExecutingAssembly().GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
 
-    public async Task ShowAsync(IEnumerable<string> urls)
+    public void Show(IEnumerable<string> urls, string databaseVersion)
     {
         var addresses = string.Join(", ", urls);
         LogStarted(Version, addresses);
-        var databaseVersion = await database.GetVersionAsync(CancellationToken.None);
         LogDatabase(database.Location, databaseVersion);
         foreach (var alias in models.Aliases)
             LogModel(alias.Name, alias.Active.Provider, alias.Active.Model);

@@ -18,9 +18,11 @@ internal static class Startup
         if (problems.Count > 0)
             return Refuse([$"AiChat cannot start: {problems.Count} {(problems.Count == 1 ? "setting is" : "settings are")} wrong.", .. problems]);
 
+        string databaseVersion;
         try
         {
             await app.Services.GetRequiredService<Migrator>().MigrateAsync();
+            databaseVersion = await app.Services.GetRequiredService<IDatabase>().GetVersionAsync(CancellationToken.None);
             await app.StartAsync();
         }
         catch (DatabaseStartupException failure)
@@ -37,7 +39,7 @@ internal static class Startup
         }
 
         var addresses = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>();
-        await app.Services.GetRequiredService<Banner>().ShowAsync(addresses?.Addresses ?? []);
+        app.Services.GetRequiredService<Banner>().Show(addresses?.Addresses ?? [], databaseVersion);
         await app.WaitForShutdownAsync();
         return Ok;
     }
