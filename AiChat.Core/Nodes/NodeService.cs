@@ -24,6 +24,7 @@ public sealed partial class NodeService(
     private readonly Lock leavingLock = new();
     private readonly RunSignal wake = new();
     private Task? leaving;
+    private Task recovering = Task.CompletedTask;
     private long aliveSince;
     private long renewedAt;
     private bool isRenewFailing;
@@ -34,10 +35,14 @@ public sealed partial class NodeService(
     private TimeSpan Tick => options.Value.LeaseTime / TicksPerLease;
 
     /// <summary>
-    /// Whether this process could say for a whole lease that it is alive. After a time when it could not, perhaps nobody could: everybody gets
-    /// the time for that first.
+    /// Whether this process could say for a whole lease that it is alive, and could just now. After a time when it could not, perhaps nobody
+    /// could: everybody gets the time for that first.
     /// </summary>
-    private bool KnowsTheDead => time.GetElapsedTime(Volatile.Read(ref aliveSince)) > Lease && time.GetElapsedTime(Volatile.Read(ref renewedAt)) <= Lease;
+    private bool KnowsTheDead =>
+        time.GetElapsedTime(Volatile.Read(ref aliveSince)) > Lease && time.GetElapsedTime(Volatile.Read(ref renewedAt)) <= LongestSilence;
+
+    /// <summary>Longer than this without a renewal is no accident: long before anybody's lease is over.</summary>
+    private TimeSpan LongestSilence => Lease / 2;
 
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
@@ -88,6 +93,8 @@ public sealed partial class NodeService(
             await SyncAsync(stoppingToken);
             await wake.WaitAsync();
         }
+
+        await recovering;
     }
 
     private async Task RenewAsync(CancellationToken cancellationToken)
@@ -97,7 +104,7 @@ public sealed partial class NodeService(
             var begunAt = time.GetTimestamp();
             node.HasOthers = await nodes.RenewAsync(Lease, cancellationToken) > 0;
             // Paused, or cut off: what was seen of the others before is too old.
-            if (time.GetElapsedTime(renewedAt) > Lease)
+            if (time.GetElapsedTime(renewedAt) > LongestSilence)
                 Volatile.Write(ref aliveSince, time.GetTimestamp());
             Volatile.Write(ref renewedAt, begunAt);
             isRenewFailing = false;
@@ -120,15 +127,35 @@ public sealed partial class NodeService(
             // One that ends leaves them to the others.
             if (KnowsTheDead && !executor.IsStopping)
                 await TakeOverAsync(cancellationToken);
-            await recovery.SyncAsync(cancellationToken);
+            var left = await recovery.FollowAsync(cancellationToken);
+            // Beside this loop: others must not wait until what a dead process left behind is settled.
+            if (left.Count > 0 && recovering.IsCompleted)
+                recovering = RecoverAsync(left, cancellationToken);
             isSyncFailing = false;
         }
         catch (Exception failure)
         {
-            if (!isSyncFailing && !cancellationToken.IsCancellationRequested)
-                LogSyncFailed(failure);
-            isSyncFailing = true;
+            NoteSyncFailed(failure, cancellationToken);
         }
+    }
+
+    private async Task RecoverAsync(IReadOnlyList<HeldRun> left, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await recovery.RecoverAsync(left, cancellationToken);
+        }
+        catch (Exception failure)
+        {
+            NoteSyncFailed(failure, cancellationToken);
+        }
+    }
+
+    private void NoteSyncFailed(Exception failure, CancellationToken cancellationToken)
+    {
+        if (!isSyncFailing && !cancellationToken.IsCancellationRequested)
+            LogSyncFailed(failure);
+        isSyncFailing = true;
     }
 
     private async Task TakeOverAsync(CancellationToken cancellationToken)

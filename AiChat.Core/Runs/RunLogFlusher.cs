@@ -28,7 +28,10 @@ public sealed partial class RunLogFlusher(
         while (await WaitAsync(timer, stoppingToken))
         {
             await FlushAsync();
-            timer.Period = isFailing ? FailingInterval : node.HasOthers ? SharedInterval : Interval;
+            var interval = isFailing ? FailingInterval : node.HasOthers ? SharedInterval : Interval;
+            // Setting it begins the time anew, also where it is the same.
+            if (timer.Period != interval)
+                timer.Period = interval;
         }
     }
 

@@ -20,6 +20,14 @@ public sealed partial class RunRecovery(
     /// </summary>
     public async Task SyncAsync(CancellationToken cancellationToken)
     {
+        var left = await FollowAsync(cancellationToken);
+        if (left.Count > 0)
+            await RecoverAsync(left, cancellationToken);
+    }
+
+    /// <summary>Does to the runs that are executed here what the database says, and returns those that nobody executes.</summary>
+    public async Task<IReadOnlyList<HeldRun>> FollowAsync(CancellationToken cancellationToken)
+    {
         // Before the database is asked: what is accepted since is not among what it says.
         var known = executor.Active.Where(r => r.Admission is { IsCompletedSuccessfully: true, Result: true }).ToList();
         var held = await runs.GetHeldAsync(cancellationToken);
@@ -30,13 +38,12 @@ public sealed partial class RunRecovery(
         var left = held.Where(h => executor.Find(h.Id) is null).ToList();
         foreach (var run in held)
             Follow(run);
-        if (left.Count == 0)
-            return;
-        if (options.Value.OnRestart == OnRestart.Continue)
-            await ContinueAsync(left, cancellationToken);
-        else
-            await SettleAsync(left, cancellationToken);
+        return left;
     }
+
+    /// <summary>Settles, or goes on with, runs that nobody executes.</summary>
+    public Task RecoverAsync(IReadOnlyList<HeldRun> left, CancellationToken cancellationToken) =>
+        options.Value.OnRestart == OnRestart.Continue ? ContinueAsync(left, cancellationToken) : SettleAsync(left, cancellationToken);
 
     /// <summary>Does to a run that is executed here what the database says.</summary>
     private void Follow(HeldRun held)
@@ -80,12 +87,23 @@ public sealed partial class RunRecovery(
     private async Task ContinueAsync(IReadOnlyList<HeldRun> left, CancellationToken cancellationToken)
     {
         var restored = new List<(ActiveRun Run, RunStatus Status)>();
-        foreach (var run in left)
+        try
         {
-            if (await runs.ContinueAsync(run.Id, run.LeaseNumber, time.GetUtcNow(), cancellationToken) is { } interrupted)
-                restored.Add((Restore(interrupted), interrupted.Run.Status));
+            foreach (var run in left)
+            {
+                if (await runs.ContinueAsync(run.Id, run.LeaseNumber, time.GetUtcNow(), cancellationToken) is { } interrupted)
+                    restored.Add((Restore(interrupted), interrupted.Run.Status));
+            }
         }
+        finally
+        {
+            // Also where one fails: those before it have their seams by now.
+            Begin(restored);
+        }
+    }
 
+    private void Begin(List<(ActiveRun Run, RunStatus Status)> restored)
+    {
         if (restored.Count > 0)
             LogContinued(restored.Count);
 

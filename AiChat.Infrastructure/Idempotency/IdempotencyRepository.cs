@@ -45,9 +45,10 @@ public sealed class IdempotencyRepository(IDatabase database) : IIdempotencyRepo
     public Task<KeyedRequest?> FindAsync(IdempotencyKey key, CancellationToken cancellationToken) =>
         database.ReadAsync(connection => FindAsync(connection, key, cancellationToken), cancellationToken);
 
+    /// <summary>The age is looked at twice: a key may be claimed anew while it is waited for.</summary>
     private const string DeleteExpiredSql = """
         delete from idempotency_keys
-        where (user_id, key) in (select user_id, key from idempotency_keys where created_at < @Before order by created_at limit @Limit)
+        where created_at < @Before and (user_id, key) in (select user_id, key from idempotency_keys where created_at < @Before order by created_at limit @Limit)
         """;
 
     public Task<int> DeleteExpiredAsync(DateTimeOffset before, int limit, CancellationToken cancellationToken) =>

@@ -22,7 +22,7 @@ public sealed class NodeRepository(IDatabase database, Node node) : INodeReposit
 
     public bool IsShared => database.Dialect.IsShared;
 
-    public Task<int> RenewAsync(TimeSpan lease, CancellationToken cancellationToken) => database.WriteAsync(async connection =>
+    public Task<int> RenewAsync(TimeSpan lease, CancellationToken cancellationToken) => database.WriteAtOnceAsync(async connection =>
     {
         await connection.ExecuteAsync(Statement.Of(renewSql, new { NodeId = node.Id, Lease = (long)lease.TotalMilliseconds }));
         await connection.ExecuteAsync(Statement.Of(forgetDeadSql, new { Burial = (long)Burial.TotalMilliseconds }));
@@ -30,5 +30,5 @@ public sealed class NodeRepository(IDatabase database, Node node) : INodeReposit
     });
 
     public Task LeaveAsync(CancellationToken cancellationToken) =>
-        database.WriteAsync(connection => connection.ExecuteAsync(Statement.Of(LeaveSql, new { NodeId = node.Id })));
+        database.WriteAtOnceAsync(connection => connection.ExecuteAsync(Statement.Of(LeaveSql, new { NodeId = node.Id })));
 }

@@ -22,7 +22,7 @@ public sealed class DatabaseOptions
     /// </summary>
     public string? SqliteLibrary { get; set; }
 
-    /// <summary>Most connections to PostgreSQL that this process uses for its work; it has two more for signals between processes.</summary>
+    /// <summary>Most connections to PostgreSQL that this process uses for its work; it has four more: for signals between processes, its lease, and to look for a lost server.</summary>
     public int MaxConnections { get; set; } = 30;
 
     /// <summary>Longest time a connection to PostgreSQL may take to be made, and how long a start waits for a server that is not there yet.</summary>

@@ -27,6 +27,10 @@ public interface IDatabase : IDisposable
     /// <exception cref="Core.Errors.UnavailableException">The database fails.</exception>
     Task<T> WriteAsync<T>(Func<DbConnection, Task<T>> work);
 
+    /// <summary>The same for what must not wait until others are done with their connections.</summary>
+    /// <inheritdoc cref="WriteAsync"/>
+    Task<T> WriteAtOnceAsync<T>(Func<DbConnection, Task<T>> work);
+
     /// <summary>The same for a transaction whose last statements are known before any of them is run: one way to the database less for each.</summary>
     /// <inheritdoc cref="WriteAsync"/>
     Task<T> WriteEndingAsync<T>(Func<DbConnection, Task<Ending<T>>> work);

@@ -22,8 +22,8 @@ internal sealed partial class PostgresConnections : IAsyncDisposable, IDisposabl
 
     private static readonly TimeSpan FullLogInterval = TimeSpan.FromMinutes(1);
 
-    /// <summary>One to look for a server that was away.</summary>
-    private const int UncountedConnections = 1;
+    /// <summary>One to look for a server that was away, and one to say that this process lives.</summary>
+    private const int UncountedConnections = 2;
 
     private readonly DatabaseOptions options;
     private readonly ILogger logger;
@@ -60,6 +60,14 @@ internal sealed partial class PostgresConnections : IAsyncDisposable, IDisposabl
         return builder.Build();
     }
 
+    /// <summary>Does something with a connection beside those that are counted: it does not wait for its turn.</summary>
+    /// <exception cref="UnavailableException">There is none to be had.</exception>
+    public async Task<T> UseAtOnceAsync<T>(Func<NpgsqlConnection, Task<T>> work, CancellationToken cancellationToken)
+    {
+        await using var connection = await OpenAsync(cancellationToken);
+        return await work(connection);
+    }
+
     /// <summary>Does something with a connection.</summary>
     /// <exception cref="UnavailableException">There is none to be had.</exception>
     public async Task<T> UseAsync<T>(Func<NpgsqlConnection, Task<T>> work, CancellationToken cancellationToken)
@@ -72,8 +80,7 @@ internal sealed partial class PostgresConnections : IAsyncDisposable, IDisposabl
 
         try
         {
-            await using var connection = await OpenAsync(cancellationToken);
-            return await work(connection);
+            return await UseAtOnceAsync(work, cancellationToken);
         }
         finally
         {
@@ -168,8 +175,9 @@ internal sealed partial class PostgresConnections : IAsyncDisposable, IDisposabl
 
                 break;
             }
-            catch (Exception failure) when (PostgresErrors.IsNoConnection(failure))
+            catch (Exception failure) when (!closing.IsCancellationRequested)
             {
+                // Whatever it is: who gave up would leave everybody waiting for ever.
                 current.Cause = failure;
             }
         }

@@ -63,14 +63,20 @@ public sealed class PostgresDatabase : IDatabase, IAsyncDisposable
 
     public Task<T> WriteAsync<T>(Func<DbConnection, Task<T>> work) => WriteEndingAsync(async connection => Ending.With<T>(await work(connection)));
 
-    public async Task<T> WriteEndingAsync<T>(Func<DbConnection, Task<Ending<T>>> work)
+    public Task<T> WriteAtOnceAsync<T>(Func<DbConnection, Task<T>> work) =>
+        TransactAsync(async connection => Ending.With<T>(await work(connection)), connections.UseAtOnceAsync);
+
+    public Task<T> WriteEndingAsync<T>(Func<DbConnection, Task<Ending<T>>> work) => TransactAsync(work, connections.UseAsync);
+
+    private async Task<T> TransactAsync<T>(
+        Func<DbConnection, Task<Ending<T>>> work, Func<Func<NpgsqlConnection, Task<T>>, CancellationToken, Task<T>> useAsync)
     {
         for (var attempt = 0; ; attempt++)
         {
             var isCommitting = false;
             try
             {
-                return await connections.UseAsync(async connection =>
+                return await useAsync(async connection =>
                 {
                     // Goes to the server with the first statement.
                     await using var transaction = await connection.BeginTransactionAsync();

@@ -26,11 +26,11 @@ internal static class PostgresErrors
         failure is PostgresException { SqlState: PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected };
 
     /// <summary>
-    /// Nothing of the transaction is stored, also when this is the answer to its commit: it lost against another one, or the server had ended
-    /// it before, because nothing came for too long.
+    /// Nothing of the transaction is stored, also when this is the answer to its commit: the server says that it has failed, or had ended it
+    /// before, because nothing came for too long.
     /// </summary>
     public static bool IsRolledBack(Exception failure) =>
-        IsConflict(failure) || failure is PostgresException { SqlState: IdleInTransactionTimeout };
+        failure is PostgresException { InvariantSeverity: "ERROR" } or PostgresException { SqlState: IdleInTransactionTimeout };
 
     /// <summary>The connection is gone; another one may do.</summary>
     public static bool IsConnectionLost(Exception failure) => failure switch

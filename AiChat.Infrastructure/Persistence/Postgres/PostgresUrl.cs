@@ -86,8 +86,8 @@ public static class PostgresUrl
         var (authority, database) = Split(rest, '/');
         var at = authority.LastIndexOf('@');
         // What looks like a port, a database or a setting there is the rest of the password, which must not be shown as such.
-        if (at < 0 && (database.Contains('@') || query.Contains('@')))
-            throw new FormatException($"has a / or ? in its password: write %2F or %3F. {Cure}");
+        if (database.Contains('@') || query.Contains('@'))
+            throw new FormatException($"has an @ behind its host: write %40 there, and %2F, %3F or %40 for /, ? or @ in a password. {Cure}");
         var (user, password) = Split(at < 0 ? "" : authority[..at], ':');
         Set(settings, "Host", ReadHosts(authority[(at + 1)..], settings));
         Set(settings, "Username", Uri.UnescapeDataString(user));

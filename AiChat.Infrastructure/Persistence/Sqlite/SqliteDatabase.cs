@@ -97,6 +97,8 @@ public sealed partial class SqliteDatabase : IDatabase
     /// <exception cref="Core.Errors.UnavailableException">The disk or the file fails; nothing was written.</exception>
     public Task<T> WriteAsync<T>(Func<DbConnection, Task<T>> work) => queue.EnqueueAsync(work);
 
+    public Task<T> WriteAtOnceAsync<T>(Func<DbConnection, Task<T>> work) => WriteAsync(work);
+
     public Task<T> WriteEndingAsync<T>(Func<DbConnection, Task<Ending<T>>> work) => WriteAsync(async connection =>
     {
         var ending = await work(connection);

@@ -95,9 +95,11 @@ public sealed class PostgresUrlTests
     [TestCase("postgresql://anna:secret@host:x/db", "has a port that is no number from 1 to 65535. " + Cure)]
     [TestCase("postgresql://host/db?sslmode=secret", "holds a setting that cannot be read. " + Cure)]
     [TestCase("postgresql://host/db?port=secret", "holds a setting that cannot be read. " + Cure)]
-    [TestCase("postgresql://anna:secret/secret@host/db", "has a / or ? in its password: write %2F or %3F. " + Cure)]
-    [TestCase("postgresql://anna:5/secret@host/db", "has a / or ? in its password: write %2F or %3F. " + Cure)]
-    [TestCase("postgresql://anna:5?secret@host/db", "has a / or ? in its password: write %2F or %3F. " + Cure)]
+    [TestCase("postgresql://anna:secret/secret@host/db", "has an @ behind its host: write %40 there, and %2F, %3F or %40 for /, ? or @ in a password. " + Cure)]
+    [TestCase("postgresql://anna:5/secret@host/db", "has an @ behind its host: write %40 there, and %2F, %3F or %40 for /, ? or @ in a password. " + Cure)]
+    [TestCase("postgresql://anna:p@ss?secret@host/db", "has an @ behind its host: write %40 there, and %2F, %3F or %40 for /, ? or @ in a password. " + Cure)]
+    [TestCase("postgresql://anna:p@ss/secret@host/db", "has an @ behind its host: write %40 there, and %2F, %3F or %40 for /, ? or @ in a password. " + Cure)]
+    [TestCase("postgresql://anna:5?secret@host/db", "has an @ behind its host: write %40 there, and %2F, %3F or %40 for /, ? or @ in a password. " + Cure)]
     public void FindProblem_NoSuchUrl_SaysWhatToWriteAndNoPassword(string url, string problem)
     {
         Assert.That(PostgresUrl.FindProblem(url), Is.EqualTo(problem));
