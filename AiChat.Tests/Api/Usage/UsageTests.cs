@@ -119,6 +119,7 @@ public sealed class UsageTests : ApiTestBase
     [TestCase("group_by=model&cursor=WyJhIl0", "cursor")]
     [TestCase("group_by=day&cursor=WyJhIl0", "cursor")]
     [TestCase("group_by=user&cursor=W251bGxd", "cursor")]
+    [TestCase("group_by=user&cursor=WyJhXHUwMDAwIl0", "cursor")]
     public async Task Get_WrongQuery_IsToldWhatIsWrong(string query, string field)
     {
         var reply = await App.GetAsync($"/usage?{query}");

@@ -32,6 +32,18 @@ public sealed class RunExecutorTests : RunTestBase
         Assert.That((result!.Status, result.FinishReason), Is.EqualTo((RunStatus.Completed, "length")));
     }
 
+    /// <summary>It is the provider's own word, and not every database takes U+0000.</summary>
+    [Test]
+    public async Task Begin_ModelStopsForAReasonOfItsOwn_KeepsOneShortLine()
+    {
+        Answers((_, _) => Task.FromResult(
+            new ChatResponse(new ChatMessage(ChatRole.Assistant, "Once")) { FinishReason = new ChatFinishReason("too\0 much " + new string('x', 100)) }));
+
+        var result = await InTime(SendAsync(Send(), None));
+
+        Assert.That((result!.Status, result.FinishReason), Is.EqualTo((RunStatus.Completed, "too much")));
+    }
+
     [TestCase(ProviderError.Unavailable, "provider_unavailable", ProviderError.Unavailable)]
     [TestCase(ProviderError.RateLimited, "provider_rate_limited", ProviderError.RateLimited)]
     [TestCase(ProviderError.Rejected, "provider_rejected", null)]

@@ -425,8 +425,12 @@ public sealed class RunGeneratorTests : RunTestBase
     {
         Messages.Setup(m => m.ReadBackwardsAsync(UserId, ChatId, 9, It.IsAny<CancellationToken>())).Throws(UnavailableException.ForDatabase(new IOException()));
 
-        var result = await Generator.GenerateAsync(NewContinued("Once upon", new RunPlace(9, 10)));
+        var generating = Generator.GenerateAsync(NewContinued("Once upon", new RunPlace(9, 10)));
+        var isPatient = !generating.IsCompleted;
+        Time.Advance(TimeSpan.FromSeconds(31));
+        var result = await InTime(generating);
 
+        Assert.That(isPatient, Is.True);
         Assert.That((result.Status, result.Reply, result.Error!.Code), Is.EqualTo((RunStatus.Incomplete, "Once upon", "database_unavailable")));
     }
 

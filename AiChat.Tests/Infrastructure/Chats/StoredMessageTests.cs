@@ -264,6 +264,19 @@ public sealed class StoredMessageTests(Engine engine) : RepositoryTestBase(engin
     private static NewMessage NewMessage(MessageRole role = MessageRole.User, string content = "Hi", string? toolCalls = null) =>
         new() { UserId = Anna, ChatId = ChatId, Role = role, Content = content, ToolCalls = toolCalls };
 
+    /// <summary>What is stored as JSON may have every character: PostgreSQL takes no U+0000, but its escape.</summary>
+    [Test]
+    public async Task FinishAsync_SourceWithAnyText_IsReadBackAsItWas()
+    {
+        var run = await BeginAsync("run-1", ChatId);
+        var source = NewSource(1) with { Title = "a\0b \u0001 😀", Excerpt = "\0" };
+
+        await Database.Runs.FinishAsync(Reply(run, 1) with { Sources = [source], Marks = [new SourceFound(2, 0, source)] }, None);
+
+        var stored = (await Database.Runs.GetAsync(Anna, "run-1", None))!;
+        Assert.That(stored.Sources, Is.EqualTo(new[] { source }));
+    }
+
     private static NewRun Answer(string id) => NewRun(id, ChatId) with { UserMessageId = "question", UserSequence = 1 };
 
     private static Source NewSource(int number) =>
