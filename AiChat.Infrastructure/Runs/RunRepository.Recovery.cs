@@ -13,15 +13,12 @@ public sealed partial class RunRepository
 {
     /// <summary>
     /// What belongs to a process that is not alive. One that is only slow takes itself for alive until it looks: the number it knows is an
-    /// old one then. The dead are looked for apart from the runs: where another process was quicker, PostgreSQL looks at the run again, and
-    /// only at the run.
+    /// old one then. Where another process was quicker, PostgreSQL asks again, for the new owner, because its clock goes on meanwhile.
     /// </summary>
     private readonly string takeOverSql = $"""
         update runs set node_id = @NodeId, lease_number = lease_number + 1
-        where completed_at is null and node_id in (
-          select r.node_id from runs r
-          where r.completed_at is null and r.node_id <> @NodeId
-            and not exists (select 1 from nodes n where n.id = r.node_id and n.expires_at >= {database.Dialect.Now}))
+        where completed_at is null and node_id <> @NodeId
+          and not exists (select 1 from nodes n where n.id = runs.node_id and n.expires_at >= {database.Dialect.Now})
         """;
 
     public Task<int> TakeOverAsync(CancellationToken cancellationToken) =>

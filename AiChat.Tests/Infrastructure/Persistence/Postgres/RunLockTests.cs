@@ -14,7 +14,7 @@ public sealed class RunLockTests() : RepositoryTestBase(Engine.Postgres)
 
     private readonly Node other = new();
 
-    /// <summary>The second sees the run as it was when it began to wait, except for the run's own row.</summary>
+    /// <summary>The second sees everything as it was when it began to wait, except for the run's own row.</summary>
     [Test]
     public async Task TakeOverAsync_AnotherSurvivorWasQuicker_LeavesTheRunToIt()
     {
