@@ -28,6 +28,9 @@ internal sealed class CopyTarget(IDatabase database, TimeProvider time)
 
     private const string EndSql = "drop table copy_progress";
 
+    /// <summary>They are in every version's schema, and have rows in every database that was ever used.</summary>
+    private static readonly string[] EldestTables = ["users", "chats"];
+
     private readonly Migrator migrator = new(database, time, NullLogger<Migrator>.Instance);
 
     /// <summary>Makes the schema and begins the copy, or finds the one that was begun before: then true.</summary>
@@ -35,16 +38,32 @@ internal sealed class CopyTarget(IDatabase database, TimeProvider time)
     public async Task<bool> PrepareAsync(CancellationToken cancellationToken)
     {
         var isResumed = await migrator.IsBeingFilledAsync();
-        if (!isResumed)
-            await migrator.MigrateAsync();
-        else if (!(await migrator.GetAppliedAsync(cancellationToken)).Except([Migrator.Filling]).SequenceEqual(migrator.Known, StringComparer.Ordinal))
-            throw new CopyException($"The copy into {database.Location} was begun by another version of AiChat. Give --to an empty database.");
-
-        await LivingNodes.RefuseAsync(database, cancellationToken);
+        var applied = await migrator.GetAppliedAsync(cancellationToken);
+        if (applied.Count > 0)
+            await LivingNodes.RefuseAsync(database, cancellationToken);
         if (isResumed)
-            return true;
+        {
+            return applied.Except([Migrator.Filling]).SequenceEqual(migrator.Known, StringComparer.Ordinal)
+                ? true
+                : throw new CopyException($"The copy into {database.Location} was begun by another version of AiChat. Give --to an empty database.");
+        }
 
-        foreach (var table in Table.All)
+        // Before the schema is changed: an older AiChat must be able to go on with what was given by mistake.
+        if (applied.Count > 0)
+            await RefuseRowsAsync(Table.All.Where(t => EldestTables.Contains(t.Name)), cancellationToken);
+        await migrator.MigrateAsync();
+        await RefuseRowsAsync(Table.All, cancellationToken);
+        await database.WriteAsync(async connection =>
+        {
+            await connection.ExecuteAsync(BeginSql);
+            return await connection.ExecuteAsync(MarkSql, new { Name = Migrator.Filling, AppliedAt = time.GetUtcNow() });
+        });
+        return false;
+    }
+
+    private async Task RefuseRowsAsync(IEnumerable<Table> tables, CancellationToken cancellationToken)
+    {
+        foreach (var table in tables)
         {
             if (await database.ReadAsync(c => c.ExecuteScalarAsync<long>(table.HasRowsSql), cancellationToken) > 0)
             {
@@ -52,13 +71,6 @@ internal sealed class CopyTarget(IDatabase database, TimeProvider time)
                     $"The database {database.Location} has {table.Name} of its own. A copy is made into an empty database: give --to another one.");
             }
         }
-
-        await database.WriteAsync(async connection =>
-        {
-            await connection.ExecuteAsync(BeginSql);
-            return await connection.ExecuteAsync(MarkSql, new { Name = Migrator.Filling, AppliedAt = time.GetUtcNow() });
-        });
-        return false;
     }
 
     private const string ProgressSql = "select table_name, row_count, hash from copy_progress";
