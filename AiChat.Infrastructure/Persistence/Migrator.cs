@@ -16,7 +16,13 @@ public sealed partial class Migrator(IDatabase database, TimeProvider time, ILog
     internal const string Filling = "unfinished copy";
 
     /// <summary>What the lock of PostgreSQL that lets one runner at a time is called there: any number of our own.</summary>
-    private const long LockKey = 0x4169_4368_6174;
+    internal const long LockKey = 0x4169_4368_6174;
+
+    /// <summary>
+    /// In seconds, a day: how long a statement may take here, whatever <see cref="DatabaseOptions.CommandTimeout"/> says. A migration takes as
+    /// long as the tables are, and so does waiting for another process that migrates.
+    /// </summary>
+    private const int LongestStatement = 24 * 60 * 60;
 
     private const string CreateJournalSql = """
         create table if not exists schema_migrations (
@@ -117,7 +123,7 @@ public sealed partial class Migrator(IDatabase database, TimeProvider time, ILog
     private Task<int> WriteAloneAsync(Func<DbConnection, Task<int>> work) => database.WriteAsync(async connection =>
     {
         if (database.Dialect.IsShared)
-            await connection.ExecuteAsync(LockSql, new { LockKey });
+            await connection.ExecuteAsync(LockSql, new { LockKey }, commandTimeout: LongestStatement);
         return await work(connection);
     });
 
@@ -128,7 +134,7 @@ public sealed partial class Migrator(IDatabase database, TimeProvider time, ILog
             return 0;
         await using var resource = Assembly.GetExecutingAssembly().GetManifestResourceStream(Prefix + name + suffix)!;
         using var text = new StreamReader(resource);
-        await connection.ExecuteAsync(await text.ReadToEndAsync());
+        await connection.ExecuteAsync(await text.ReadToEndAsync(), commandTimeout: LongestStatement);
         return await connection.ExecuteAsync(RecordSql, new { Name = name, AppliedAt = time.GetUtcNow() });
     }
 

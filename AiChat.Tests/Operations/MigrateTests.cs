@@ -1,5 +1,7 @@
+using AiChat.Infrastructure.Persistence;
 using AiChat.Tests.Infrastructure.Persistence;
 using AiChat.Tests.Support;
+using Dapper;
 
 namespace AiChat.Tests.Operations;
 
@@ -7,6 +9,13 @@ namespace AiChat.Tests.Operations;
 [OwnDatabase]
 public sealed class MigrateTests
 {
+    private const string HasWaitedSql = """
+        select exists (
+          select 1 from pg_stat_activity
+          where datname = current_database() and wait_event = 'advisory' and clock_timestamp() - query_start > interval '3 seconds'
+        )
+        """;
+
     private TempFolder folder = null!;
 
     private string Sqlite => "sqlite:///" + folder.File("test.db");
@@ -49,6 +58,22 @@ public sealed class MigrateTests
             Is.Unique.And.Contain("Applied 0005_nodes"));
         using var database = TestDatabase.Open(postgres.Url);
         Assert.That(await TestDatabase.NewMigrator(database, TimeProvider.System).IsUsableAsync(CancellationToken.None), Is.True);
+    }
+
+    [Test]
+    public async Task Migrate_AnotherOneTakesLongerThanStatementsMay_WaitsForIt()
+    {
+        await using var postgres = await PostgresServer.CreateDatabaseAsync();
+        await using var another = await PostgresServer.ConnectAsync(postgres.Url);
+        await another.ExecuteAsync("select pg_advisory_lock(@LockKey)", new { Migrator.LockKey });
+        var migrating = AiChatCommand.RunWithUrlAsync(folder.Path, postgres.Url, "migrate", "--Database:CommandTimeout", "00:00:01");
+        while (!migrating.IsCompleted && !await another.ExecuteScalarAsync<bool>(HasWaitedSql))
+            await Task.Delay(20);
+
+        await another.ExecuteAsync("select pg_advisory_unlock(@LockKey)", new { Migrator.LockKey });
+
+        var migrated = await migrating;
+        Assert.That((migrated.ExitCode, migrated.Errors), Is.EqualTo((0, "")));
     }
 
     [Test]
