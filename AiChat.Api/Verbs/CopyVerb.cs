@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
-using AiChat.Api.Configuration;
 using AiChat.Infrastructure.CommandLine;
 using AiChat.Infrastructure.Persistence;
 using AiChat.Infrastructure.Persistence.Copying;
@@ -43,12 +42,15 @@ internal static class CopyVerb
             return ExitCode.Usage;
         }
 
+        if (await DatabaseSettings.ReadAsync([], errors, from) is not { } source || await DatabaseSettings.ReadAsync([], errors, to) is not { } target)
+            return ExitCode.Failed;
+
         using var stop = new CancellationTokenSource();
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
         try
         {
-            await CopyAsync(from, to, output, errors, stop.Token);
+            await CopyAsync(source, target, output, errors, stop.Token);
             return ExitCode.Ok;
         }
         catch (Exception failure) when (failure is CopyException or DatabaseStartupException)
@@ -80,9 +82,9 @@ internal static class CopyVerb
         }
     }
 
-    private static async Task CopyAsync(string from, string to, TextWriter output, TextWriter errors, CancellationToken cancellationToken)
+    private static async Task CopyAsync(DatabaseOptions from, DatabaseOptions to, TextWriter output, TextWriter errors, CancellationToken cancellationToken)
     {
-        if (!DatabaseUrl.IsPostgres(from) && SqliteUrl.Parse(from) is var file && !File.Exists(file))
+        if (!DatabaseUrl.IsPostgres(from.Url) && SqliteUrl.Parse(from.Url) is var file && !File.Exists(file))
             throw new CopyException($"There is no file {file}. Check the URL of --from.");
 
         using var source = Open(from);
@@ -102,13 +104,8 @@ internal static class CopyVerb
         await output.WriteLineAsync(Describe(report, source.Location, target.Location, clock.Elapsed));
     }
 
-    private static IDatabase Open(string url)
+    private static IDatabase Open(DatabaseOptions options)
     {
-        using var configuration = new ConfigurationManager();
-        configuration.UseAiChatSources([], Directory.GetCurrentDirectory());
-        var options = new DatabaseOptions();
-        options.Bind(configuration);
-        options.Url = url;
         options.CommandTimeout = LongestStatement;
         return DatabaseUrl.Open(options, NullLoggerFactory.Instance);
     }

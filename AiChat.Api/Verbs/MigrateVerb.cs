@@ -1,4 +1,3 @@
-using AiChat.Api.Configuration;
 using AiChat.Core.Errors;
 using AiChat.Infrastructure.CommandLine;
 using AiChat.Infrastructure.Persistence;
@@ -32,20 +31,11 @@ internal static class MigrateVerb
             return ExitCode.Usage;
         }
 
-        using var configuration = new ConfigurationManager();
-        configuration.UseAiChatSources(args, Directory.GetCurrentDirectory());
-        var services = new ServiceCollection().AddSingleton<IConfiguration>(configuration).AddPersistence();
-        await using var provider = services.BuildServiceProvider();
-        var problems = ConfigurationCheck.FindProblems(services, provider);
-        foreach (var problem in problems)
-            await errors.WriteLineAsync(problem);
-        return problems.Count > 0 ? ExitCode.Failed : await MigrateAsync(configuration, output, errors);
+        return await DatabaseSettings.ReadAsync(args, errors) is { } options ? await MigrateAsync(options, output, errors) : ExitCode.Failed;
     }
 
-    private static async Task<int> MigrateAsync(IConfiguration configuration, TextWriter output, TextWriter errors)
+    private static async Task<int> MigrateAsync(DatabaseOptions options, TextWriter output, TextWriter errors)
     {
-        var options = new DatabaseOptions();
-        options.Bind(configuration);
         try
         {
             using var database = DatabaseUrl.Open(options, NullLoggerFactory.Instance);

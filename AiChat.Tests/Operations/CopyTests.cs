@@ -174,6 +174,18 @@ public sealed partial class CopyTests
             """).And.Not.Contain("s3cret"));
     }
 
+    [TestCase("""{ "ConnectTimeout": "5", "MaxConnections": 0 }""", "Database:MaxConnections is 0: ", "Database:ConnectTimeout is 5.00:00:00: ")]
+    [TestCase("""{ "MaxConnections": "abc" }""", "'abc' at 'Database:MaxConnections'", "Write a value of that type.")]
+    public async Task Copy_WrongSettings_SaysHowToMendThem(string settings, string first, string last)
+    {
+        await File.WriteAllTextAsync(folder.File("appsettings.json"), $$"""{ "Database": {{settings}} }""");
+
+        var copied = await AiChatCommand.RunAsync(folder.Path, "copy", "--from", Sqlite, "--to", "postgresql://anna:s3cret@host/db");
+
+        Assert.That((copied.ExitCode, copied.Output), Is.EqualTo((1, "")));
+        Assert.That(copied.Errors, Does.Contain(first).And.Contain(last).And.Not.Contain("s3cret").And.Not.Contain("   at "));
+    }
+
     [Test]
     public async Task Copy_OneDatabaseTwice_IsAWrongCommandLine()
     {
