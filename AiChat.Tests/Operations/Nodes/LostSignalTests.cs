@@ -4,21 +4,38 @@ using static AiChat.Tests.Operations.Nodes.NodeCluster;
 
 namespace AiChat.Tests.Operations.Nodes;
 
-/// <summary>Servers that do not hear each other, because their listening connections break again and again.</summary>
+/// <summary>Servers that do not hear each other find by themselves what the others have done.</summary>
+[TestFixture(SignalLoss.BrokenListeners)]
+[TestFixture(SignalLoss.Silence)]
 [OwnDatabase]
-public sealed class LostSignalTests
+public sealed class LostSignalTests(SignalLoss loss)
 {
+    /// <summary>Takes the place of PostgreSQL's own function, and counts instead of telling.</summary>
+    private const string SilenceSql = """
+        create sequence lost_signals;
+        create function public.pg_notify(text, text) returns void language sql as $$ select nextval('public.lost_signals') $$;
+        do $$ begin execute format('alter database %I set search_path = public, pg_catalog', current_database()); end $$;
+        """;
+
+    private const string CountLostSql = "select count(*) from lost_signals where is_called";
+
+    /// <summary>Those who listen have said so last, or have asked whether the connection still stands.</summary>
+    private const string BreakListenersSql =
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and query in ('listen aichat', 'select 1')";
+
     private SemaphoreSlim steps = null!;
     private CancellationTokenSource end = null!;
     private NodeCluster cluster = null!;
     private Task breaking = Task.CompletedTask;
+    private long lost;
 
     [OneTimeSetUp]
     public async Task StartNodes()
     {
         end = new CancellationTokenSource();
-        cluster = await NodeCluster.StartAsync(2);
-        breaking = BreakListenersAsync();
+        cluster = await NodeCluster.StartPreparedAsync(2, loss == SignalLoss.Silence ? SilenceSql : "");
+        if (loss == SignalLoss.BrokenListeners)
+            breaking = BreakListenersAsync();
     }
 
     [OneTimeTearDown]
@@ -27,7 +44,13 @@ public sealed class LostSignalTests
         await end.CancelAsync();
         await breaking;
         if (cluster is not null)
+        {
+            if (loss == SignalLoss.Silence)
+                lost = (await cluster.QueryAsync<long>(CountLostSql)).Single();
             await cluster.DisposeAsync();
+            Assert.That(lost, Is.Positive, "Everything was heard.");
+        }
+
         end.Dispose();
     }
 
@@ -98,14 +121,12 @@ public sealed class LostSignalTests
         Assert.That((await owner.ReadToEndAsync())[^1].Data.GetProperty("error").Text("code"), Is.EqualTo("chat_deleted"));
     }
 
-    /// <summary>Those who listen have said so last, or have asked whether the connection still stands.</summary>
     private async Task BreakListenersAsync()
     {
         await using var connection = await PostgresServer.ConnectAsync(cluster.Url);
         while (!end.IsCancellationRequested)
         {
-            await connection.ExecuteAsync(
-                "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and query in ('listen aichat', 'select 1')");
+            lost += (await connection.QueryAsync<bool>(BreakListenersSql)).Count(isBroken => isBroken);
             await Task.Delay(20);
         }
     }

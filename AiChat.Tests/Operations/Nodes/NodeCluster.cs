@@ -35,7 +35,10 @@ internal sealed class NodeCluster : IAsyncDisposable
     public string Url => database.Url;
 
     /// <summary>Servers that take requests; where there is no PostgreSQL, the test ends here, as skipped.</summary>
-    public static async Task<NodeCluster> StartAsync(int count, params (string Name, string Value)[] settings)
+    public static Task<NodeCluster> StartAsync(int count, params (string Name, string Value)[] settings) => StartPreparedAsync(count, "", settings);
+
+    /// <summary>The same on a database that the statements have changed before.</summary>
+    public static async Task<NodeCluster> StartPreparedAsync(int count, string sql, params (string Name, string Value)[] settings)
     {
         var cluster = new NodeCluster(await TestDatabase.CreatePostgresAsync(), await FakeLlm.StartAsync());
         (string, string)[] all =
@@ -45,6 +48,8 @@ internal sealed class NodeCluster : IAsyncDisposable
         ];
         try
         {
+            if (sql.Length > 0)
+                await cluster.ExecuteAsync(sql);
             cluster.Nodes = [.. Enumerable.Range(0, count).Select(_ => AiChatProcess.Launch(cluster.folder.Path, AiChatProcess.GetFreePort(), all))];
             await Task.WhenAll(cluster.Nodes.Select(n => n.WaitUntilReadyAsync()));
             return cluster;
@@ -95,6 +100,12 @@ internal sealed class NodeCluster : IAsyncDisposable
     {
         await using var connection = await PostgresServer.ConnectAsync(Url);
         return (await connection.QueryAsync<T>(sql, parameters)).AsList();
+    }
+
+    private async Task ExecuteAsync(string sql)
+    {
+        await using var connection = await PostgresServer.ConnectAsync(Url);
+        await connection.ExecuteAsync(sql);
     }
 
     public async ValueTask DisposeAsync()
