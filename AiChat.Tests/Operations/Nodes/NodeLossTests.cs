@@ -16,6 +16,9 @@ public sealed class NodeLossTests
 
     private static readonly (string Name, string Value) ShortLease = ("Runs__LeaseTime", "00:00:03");
 
+    /// <summary>Many times the lease time, for busy machines, and less than streams are waited for.</summary>
+    private static readonly TimeSpan LongestSettling = TimeSpan.FromSeconds(20);
+
     private SemaphoreSlim steps = null!;
 
     [SetUp]
@@ -42,7 +45,7 @@ public sealed class NodeLossTests
         await cluster.A.KillAsync();
 
         StreamEvent[] ends = [(await onB.ReadToEndAsync()).Single(), (await onC.ReadToEndAsync()).Single()];
-        TestContext.Out.WriteLine($"settled {clock.Elapsed.TotalSeconds:0.0} s after the kill, with a lease time of 3 s");
+        Assert.That(clock.Elapsed, Is.LessThan(LongestSettling));
         await using var late = await FollowAsync(cluster.C, started.RunId, seenOnB[^1].Id);
         var run = await cluster.C.GetAsync($"/runs/{started.RunId}");
         Assert.Multiple(() =>
