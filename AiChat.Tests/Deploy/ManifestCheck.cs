@@ -53,8 +53,8 @@ internal sealed class ManifestCheck(IReadOnlyList<JsonObject> objects)
         var workload = FindWorkload(budget.At("spec/selector/matchLabels"));
         if (workload is null)
             return ["a budget selects no pods"];
-        var available = budget.NumberAt("spec/minAvailable");
-        return available >= 1 && available < workload.NumberAt("spec/replicas") ? [] : ["a budget keeps no pod, or every pod, from being moved"];
+        var unavailable = budget.NumberAt("spec/maxUnavailable");
+        return unavailable >= 1 && unavailable < workload.NumberAt("spec/replicas") ? [] : ["a budget keeps no pod, or every pod, from being moved"];
     }
 
     private IEnumerable<string> CheckDeployment(JsonObject deployment)
