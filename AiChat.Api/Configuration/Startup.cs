@@ -1,4 +1,5 @@
 using AiChat.Core.Errors;
+using AiChat.Infrastructure.CommandLine;
 using AiChat.Infrastructure.Persistence;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -8,9 +9,6 @@ namespace AiChat.Api.Configuration;
 
 internal static class Startup
 {
-    private const int Ok = 0;
-    private const int CannotStart = 1;
-
     /// <summary>Checks, migrates, serves until the process is asked to stop, and returns the exit code.</summary>
     public static async Task<int> RunToEndAsync(this WebApplication app, IServiceCollection registered)
     {
@@ -41,13 +39,13 @@ internal static class Startup
         var addresses = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>();
         app.Services.GetRequiredService<Banner>().Show(addresses?.Addresses ?? [], databaseVersion);
         await app.WaitForShutdownAsync();
-        return Ok;
+        return ExitCode.Ok;
     }
 
     private static int Refuse(IEnumerable<string> sentences)
     {
         foreach (var sentence in sentences)
             Console.Error.WriteLine(sentence);
-        return CannotStart;
+        return ExitCode.Failed;
     }
 }
