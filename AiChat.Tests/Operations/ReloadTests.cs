@@ -3,6 +3,7 @@ using AiChat.Tests.Support;
 namespace AiChat.Tests.Operations;
 
 /// <summary>A change of <c>appsettings.json</c> takes effect without a restart, as a whole or not at all.</summary>
+[OwnDatabase]
 public sealed class ReloadTests
 {
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(30);
