@@ -47,8 +47,12 @@ public sealed class QueryPlanTests
     /// <summary>They hold what is running now and nothing else, that of marks few per run, so that they may be read as a whole.</summary>
     private static readonly string[] SmallIndexes = ["runs_unfinished", "runs_by_node", "attempts_in_progress", "run_events_marks"];
 
-    /// <summary>What one process holds, in the order of the turns, and the events of one run: few, which cost as much to sort as to read in order.</summary>
-    private static readonly string[] SortsOfFew = ["RunRepository.HeldSql", "RunRepository.NewsSql", "RunRepository.FlushedTextSql", "RunRepository.MarksSql"];
+    /// <summary>
+    /// What one process holds, in the order of the turns, the events of one run, the messages of one page of a user's chats: few here, which
+    /// cost as much to sort as to read in order.
+    /// </summary>
+    private static readonly string[] SortsOfFew =
+        ["RunRepository.HeldSql", "RunRepository.NewsSql", "RunRepository.FlushedTextSql", "RunRepository.MarksSql", "MessageRepository.PageOfChatsSql"];
 
     private TestDatabase database = null!;
 
