@@ -141,12 +141,14 @@ public sealed class MessageRepository(IDatabase database) : IMessageRepository
         };
     }
 
+    /// <summary>No chat gives more than the page takes, whose sequences have no gaps: PostgreSQL would read a long one to its end to sort it.</summary>
     private const string PageOfChatsSql = """
         select m.id, m.sequence, m.role, m.content, m.tool_calls, m.status, m.model, m.run_id, m.sources, m.created_at, m.updated_at, m.chat_id
         from chats c
         join messages m on m.chat_id = c.id
         where c.user_id = @UserId and (c.updated_at, c.id) <= (@FirstAt, @FirstId) and (c.updated_at, c.id) >= (@LastAt, @LastId)
           and m.sequence > case when c.id = @FirstId then @After else 0 end
+          and m.sequence <= case when c.id = @FirstId then @After else 0 end + @Limit
         order by c.updated_at desc, c.id desc, m.sequence
         limit @Limit
         """;

@@ -49,7 +49,7 @@ public sealed partial class QueryPlanTests
     [TestCase("PageBackwardsSql", "messages USING PRIMARY KEY (chat_id=? AND sequence>? AND sequence<?)")]
     [TestCase("PageForwardsSql", "messages USING PRIMARY KEY (chat_id=? AND sequence>? AND sequence<?)")]
     [TestCase("PageOfChatsSql", "c USING COVERING INDEX chats_by_user (user_id=? AND (updated_at,id)>(?,?) AND (updated_at,id)<(?,?))")]
-    [TestCase("PageOfChatsSql", "m USING PRIMARY KEY (chat_id=? AND sequence>?)")]
+    [TestCase("PageOfChatsSql", "m USING PRIMARY KEY (chat_id=? AND sequence>? AND sequence<?)")]
     [TestCase("SumSql", "attempts USING INDEX attempts_by_time (started_at>? AND started_at<?)")]
     [TestCase("SumOfUserSql", "attempts USING INDEX attempts_by_user (user_id=? AND started_at>? AND started_at<?)")]
     [TestCase("DaysSql", "attempts USING INDEX attempts_by_time (started_at>? AND started_at<?)")]
