@@ -113,10 +113,10 @@ public sealed partial class NodeService(
         {
             if (cancellationToken.IsCancellationRequested)
                 return;
+            Volatile.Write(ref aliveSince, time.GetTimestamp());
             if (!isRenewFailing)
                 LogRenewFailed(failure);
             isRenewFailing = true;
-            Volatile.Write(ref aliveSince, time.GetTimestamp());
         }
     }
 

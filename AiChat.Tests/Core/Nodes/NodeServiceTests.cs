@@ -112,6 +112,7 @@ public sealed class NodeServiceTests : RunTestBase
 
         renew = () => Task.FromException<int>(UnavailableException.ForDatabase(new IOException()));
         await TickAsync();
+        Assert.That(() => Log.Entries.Any(e => e.Contains("cannot say that it is alive")), Is.True.After(10_000, 1));
         renew = () => Task.FromResult(1);
         // Both loops had that tick at the same time, in any order.
         var before = takeovers;
