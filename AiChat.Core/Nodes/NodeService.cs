@@ -127,9 +127,11 @@ public sealed partial class NodeService(
             // One that ends leaves them to the others.
             if (KnowsTheDead && !executor.IsStopping)
                 await TakeOverAsync(cancellationToken);
+            // Asked before the look, which may still show runs as left that are recovered while it is made.
+            var isFree = recovering.IsCompleted;
             var left = await recovery.FollowAsync(cancellationToken);
             // Beside this loop: others must not wait until what a dead process left behind is settled.
-            if (left.Count > 0 && recovering.IsCompleted)
+            if (left.Count > 0 && isFree)
                 recovering = RecoverAsync(left, cancellationToken);
             isSyncFailing = false;
         }

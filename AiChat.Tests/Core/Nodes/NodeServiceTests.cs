@@ -255,6 +255,31 @@ public sealed class NodeServiceTests : RunTestBase
     }
 
     [Test]
+    public async Task ExecuteAsync_RecoveryEndsWhileItIsLookedWhatIsLeft_RecoversNothingTwice()
+    {
+        Settings.OnRestart = OnRestart.Continue;
+        await StartAsync();
+        var recovery = new TaskCompletionSource<InterruptedRun?>();
+        Runs.Setup(r => r.ContinueAsync("run-1", 1, It.IsAny<DateTimeOffset>(), It.IsAny<CancellationToken>())).Returns(recovery.Task);
+        var run = new HeldRun("run-1", "chat-1", RunStatus.InProgress, 1, false);
+        Holds(run);
+        await SyncTickAsync();
+
+        Runs.Setup(r => r.GetHeldAsync(It.IsAny<CancellationToken>())).ReturnsAsync(() =>
+        {
+            // What is read here is from before.
+            recovery.TrySetResult(null);
+            syncs.Release();
+            return [run];
+        });
+        await SyncTickAsync();
+        Holds();
+        await SyncTickAsync();
+
+        Runs.Verify(r => r.ContinueAsync("run-1", 1, It.IsAny<DateTimeOffset>(), It.IsAny<CancellationToken>()), Times.Once);
+    }
+
+    [Test]
     public async Task Handle_ChatDeleted_EndsItsRuns()
     {
         await StartAsync();
