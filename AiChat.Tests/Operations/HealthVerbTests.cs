@@ -42,7 +42,7 @@ public sealed class HealthVerbTests
     [Test]
     public async Task Health_NoServer_EndsWithOneAndSaysWhere()
     {
-        var port = AiChatProcess.GetFreePort();
+        var port = FreePort.Find();
 
         var result = await AskAsync($"http://+:{port}");
 
@@ -53,7 +53,7 @@ public sealed class HealthVerbTests
     [Test]
     public async Task Health_AnotherServer_EndsWithOneAndSaysWhatItAnswered()
     {
-        var port = AiChatProcess.GetFreePort();
+        var port = FreePort.Find();
         using var other = new HttpListener();
         other.Prefixes.Add($"http://127.0.0.1:{port}/");
         other.Start();

@@ -90,7 +90,7 @@ public sealed class MigrateTests
     [Test]
     public async Task Migrate_ServerIsNotThere_SaysSo()
     {
-        var url = $"postgresql://anna:s3cret@127.0.0.1:{AiChatProcess.GetFreePort()}/db";
+        var url = $"postgresql://anna:s3cret@127.0.0.1:{FreePort.Find()}/db";
 
         var migrated = await AiChatCommand.RunWithUrlAsync(folder.Path, url, "migrate");
 

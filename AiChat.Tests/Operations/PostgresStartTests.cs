@@ -32,7 +32,7 @@ public sealed class PostgresStartTests
         await using var copy = await TestDatabase.CreatePostgresAsync();
         await using var proxy = CuttingProxy.Start(copy.Url);
         proxy.IsRefusing = true;
-        using var server = AiChatProcess.Launch(folder.Path, AiChatProcess.GetFreePort(),
+        using var server = AiChatProcess.Launch(folder.Path, FreePort.Find(),
             ("DATABASE_URL", proxy.ToUrl(copy.Url)), ("Database__ConnectTimeout", "00:01:00"));
 
         await WaitForOutputAsync(server, "cannot be reached");

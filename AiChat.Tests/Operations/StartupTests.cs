@@ -56,7 +56,7 @@ public sealed class StartupTests
     [Test]
     public async Task Start_AspNetCoreUrls_OverrideTheFile()
     {
-        var port = AiChatProcess.GetFreePort();
+        var port = FreePort.Find();
 
         using var server = await AiChatProcess.StartAsync(folder.Path, ("ASPNETCORE_URLS", $"http://127.0.0.1:{port}"));
 

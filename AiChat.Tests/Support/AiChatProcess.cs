@@ -1,8 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using System.Net;
 using System.Net.Http.Json;
-using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 
@@ -75,7 +73,7 @@ public sealed partial class AiChatProcess : IDisposable
     /// <summary>A server that takes requests, on a free port.</summary>
     public static async Task<AiChatProcess> StartAsync(string workingDirectory, params (string Name, string Value)[] environment)
     {
-        var server = Launch(workingDirectory, GetFreePort(), environment);
+        var server = Launch(workingDirectory, FreePort.Find(), environment);
         await server.WaitUntilReadyAsync();
         return server;
     }
@@ -96,13 +94,6 @@ public sealed partial class AiChatProcess : IDisposable
             workingDirectory, new Dictionary<string, string>(environment.Select(e => KeyValuePair.Create(e.Name, e.Value))));
         var exitCode = await server.WaitForExitAsync();
         return (exitCode, string.Join('\n', server.Errors));
-    }
-
-    public static int GetFreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     /// <exception cref="InvalidOperationException">It ended before.</exception>

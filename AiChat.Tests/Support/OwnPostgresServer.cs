@@ -16,7 +16,7 @@ public sealed class OwnPostgresServer : IAsyncDisposable
     /// <summary>What <c>DATABASE_URL</c> has to be; its database is empty.</summary>
     public string Url => $"postgresql://aichat:aichat@127.0.0.1:{Port}/postgres";
 
-    public int Port { get; } = AiChatProcess.GetFreePort();
+    public int Port { get; } = FreePort.Find();
 
     /// <summary>A new server that takes connections; where PostgreSQL is not installed, the test ends here, as skipped.</summary>
     public static async Task<OwnPostgresServer> CreateAsync()

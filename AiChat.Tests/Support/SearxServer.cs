@@ -21,7 +21,7 @@ public sealed class SearxServer : IDisposable
 
     private SearxServer(string searchUrl)
     {
-        var port = AiChatProcess.GetFreePort();
+        var port = FreePort.Find();
         BaseUrl = $"http://127.0.0.1:{port}";
         File.WriteAllText(folder.File("settings.yml"), Settings(port, searchUrl));
         var start = new ProcessStartInfo(Python, [Program])

@@ -57,6 +57,8 @@ internal sealed partial class PostgresConnections : IAsyncDisposable, IDisposabl
     {
         var builder = new NpgsqlDataSourceBuilder(PostgresUrl.Parse(options)) { ConnectionStringBuilder = { MaxPoolSize = maxConnections } };
         builder.UseLoggerFactory(loggers);
+        // All types are built in: the first connection need not read the server's catalogue.
+        builder.ConfigureTypeLoading(types => types.EnableTypeLoading(false));
         return builder.Build();
     }
 

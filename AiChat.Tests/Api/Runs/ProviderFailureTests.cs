@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using AiChat.Core.Memory;
 using AiChat.Tests.Support;
 
@@ -171,7 +169,7 @@ public sealed class ProviderFailureTests : ApiTestBase
     [Test]
     public async Task Send_NobodyListensAtTheProvider_IsUnavailable()
     {
-        StartApp(("Providers:groq:BaseUrl", $"http://127.0.0.1:{GetUnusedPort()}/v1"));
+        StartApp(("Providers:groq:BaseUrl", $"http://127.0.0.1:{FreePort.Find()}/v1"));
         App.Log.Expect("cannot be reached");
         var chatId = await App.CreateChatAsync();
 
@@ -241,11 +239,4 @@ public sealed class ProviderFailureTests : ApiTestBase
 
     private void AssertKeyIsNotLogged() =>
         Assert.That(App.Log.Entries.Select(e => e.Message + e.Exception), Has.None.Contains(AiChatApplication.GroqKey));
-
-    private static int GetUnusedPort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
 }

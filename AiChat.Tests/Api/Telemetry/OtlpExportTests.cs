@@ -112,7 +112,7 @@ public sealed class OtlpExportTests : ApiTestBase
     [Test]
     public async Task Send_CollectorIsGone_IsAnswered()
     {
-        StartApp([.. Soon, ("Telemetry:OtlpEndpoint", $"http://127.0.0.1:{AiChatProcess.GetFreePort()}")]);
+        StartApp([.. Soon, ("Telemetry:OtlpEndpoint", $"http://127.0.0.1:{FreePort.Find()}")]);
 
         var reply = await App.PostAsync("/chat", new { message = Message });
 

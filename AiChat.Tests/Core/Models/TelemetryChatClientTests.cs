@@ -7,6 +7,7 @@ using Microsoft.Extensions.AI;
 
 namespace AiChat.Tests.Core.Models;
 
+[NonParallelizable]
 public sealed class TelemetryChatClientTests
 {
     private const string Provider = "test-provider";

@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using AiChat.Tests.Support;
 
 namespace AiChat.Tests.Operations.Chaos;
@@ -11,7 +9,7 @@ internal sealed class ChaosNode : IDisposable
     private readonly IChaosStorage storage;
     private readonly IReadOnlyList<(string Name, string Value)> settings;
     private readonly string name;
-    private readonly int port = FindPort();
+    private readonly int port = FreePort.Find();
     private AiChatProcess? process;
     private CancellationTokenSource pausing = new();
     private int epoch = 1;
@@ -126,26 +124,4 @@ internal sealed class ChaosNode : IDisposable
 
     private static bool IsError(string line) =>
         line.Contains(" ERR ", StringComparison.Ordinal) || line.Contains(" FTL ", StringComparison.Ordinal);
-
-    /// <summary>
-    /// A free port below those the system hands out to clients: while the process is down, nobody can take it by chance, and no client
-    /// can be connected to itself.
-    /// </summary>
-    private static int FindPort()
-    {
-        while (true)
-        {
-            var candidate = Random.Shared.Next(20_000, 32_000);
-            try
-            {
-                using var listener = new TcpListener(IPAddress.Loopback, candidate);
-                listener.Start();
-                return candidate;
-            }
-            catch (SocketException)
-            {
-                // Taken: another one.
-            }
-        }
-    }
 }

@@ -50,7 +50,7 @@ internal sealed class NodeCluster : IAsyncDisposable
         {
             if (sql.Length > 0)
                 await cluster.ExecuteAsync(sql);
-            cluster.Nodes = [.. Enumerable.Range(0, count).Select(_ => AiChatProcess.Launch(cluster.folder.Path, AiChatProcess.GetFreePort(), all))];
+            cluster.Nodes = [.. Enumerable.Range(0, count).Select(_ => AiChatProcess.Launch(cluster.folder.Path, FreePort.Find(), all))];
             await Task.WhenAll(cluster.Nodes.Select(n => n.WaitUntilReadyAsync()));
             return cluster;
         }
