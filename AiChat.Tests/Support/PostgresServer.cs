@@ -38,8 +38,7 @@ public static class PostgresServer
         var server = RequireUrl();
         var name = $"aichat_test_{Guid.NewGuid():N}";
         await using var connection = await ConnectAsync(server);
-        // Copies of files take half the time of copies by the log, which are the default.
-        await RetryInUseAsync(() => ExecuteAsync(connection, $"create database {name} template {Quote(template ?? "template0")} strategy file_copy"));
+        await RetryInUseAsync(() => ExecuteAsync(connection, $"create database {name} template {Quote(template ?? "template0")}"));
         return new PostgresCopy(server, name);
     }
 
@@ -106,7 +105,7 @@ public static class PostgresServer
             return;
 
         await ExecuteAsync(connection, $"drop database if exists {Quote(filling)} with (force)");
-        await ExecuteAsync(connection, $"create database {Quote(filling)} template template0 strategy file_copy");
+        await ExecuteAsync(connection, $"create database {Quote(filling)} template template0");
         await fill(ToUrl(server, filling));
         await ExecuteAsync(connection, $"alter database {Quote(filling)} with allow_connections false");
         await ExecuteAsync(connection, "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", filling);
