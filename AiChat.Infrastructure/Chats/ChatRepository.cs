@@ -92,14 +92,15 @@ public sealed class ChatRepository(IDatabase database) : IChatRepository
     private static async Task<ChatPage> ListAsync(
         DbConnection connection, string userId, int limit, ChatCursor? after, CancellationToken cancellationToken)
     {
-        // One more than asked for tells whether there is another page.
+        // One more than asked for tells whether there is another page. Page and total in one go over the network.
         var command = after is { } cursor
-            ? Statement.Of(ListAfterSql, new { UserId = userId, cursor.UpdatedAt, cursor.Id, Limit = limit + 1 }, cancellationToken)
-            : Statement.Of(ListFirstSql, new { UserId = userId, Limit = limit + 1 }, cancellationToken);
+            ? Statement.Of(ListAfterSql + ";" + TotalSql, new { UserId = userId, cursor.UpdatedAt, cursor.Id, Limit = limit + 1 }, cancellationToken)
+            : Statement.Of(ListFirstSql + ";" + TotalSql, new { UserId = userId, Limit = limit + 1 }, cancellationToken);
 
-        var chats = await ReadAsync(connection, command);
-        var total = await connection.ExecuteScalarAsync<int>(
-            Statement.Of(TotalSql, new { UserId = userId }, cancellationToken));
+        using var rows = await connection.ExecuteReaderAsync(command);
+        var chats = await ReadAsync(rows, cancellationToken);
+        await rows.NextResultAsync(cancellationToken);
+        var total = await rows.ReadAsync(cancellationToken) ? rows.GetInt32(0) : 0;
 
         var hasMore = chats.Count > limit;
         if (hasMore)
@@ -107,13 +108,18 @@ public sealed class ChatRepository(IDatabase database) : IChatRepository
         return new ChatPage { Chats = chats, Total = total, Next = hasMore ? new ChatCursor(chats[^1].UpdatedAt, chats[^1].Id) : null };
     }
 
-    /// <summary>Row by row and by position: mapping by name boxes every number, which is felt in lists.</summary>
     private static async Task<List<Chat>> ReadAsync(DbConnection connection, CommandDefinition command)
     {
-        var chats = new List<Chat>();
         // Not DisposeAsync: Dapper's reader then keeps the command, and its statement is compiled again next time.
-        using var row = await connection.ExecuteReaderAsync(command);
-        while (await row.ReadAsync(command.CancellationToken))
+        using var rows = await connection.ExecuteReaderAsync(command);
+        return await ReadAsync(rows, command.CancellationToken);
+    }
+
+    /// <summary>Row by row and by position: mapping by name boxes every number, which is felt in lists.</summary>
+    private static async Task<List<Chat>> ReadAsync(DbDataReader row, CancellationToken cancellationToken)
+    {
+        var chats = new List<Chat>();
+        while (await row.ReadAsync(cancellationToken))
         {
             chats.Add(new Chat
             {

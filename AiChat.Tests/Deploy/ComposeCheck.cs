@@ -79,6 +79,8 @@ internal sealed partial class ComposeCheck(JsonObject compose, IReadOnlyDictiona
             yield return "the image cannot be built";
         }
 
+        if (node.At("build") is not null)
+            yield return "two services build one image";
         if (!int.TryParse(node.TextAt("stop_grace_period")?.TrimEnd('s'), out var seconds) || TimeSpan.FromSeconds(seconds) <= HttpServerSetup.ShutdownTimeout)
             yield return "it is killed before it ends by itself";
         foreach (var (name, value) in node.FieldsAt("environment").Concat(migration.FieldsAt("environment")))

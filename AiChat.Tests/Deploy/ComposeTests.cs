@@ -36,6 +36,7 @@ public sealed partial class ComposeTests
     [TestCase("proxy/security_opt", "[]", "proxy may gain rights")]
     [TestCase("aichat/read_only", "false", "aichat can change its files")]
     [TestCase("aichat/image", "\"aichat:0.0.1\"", "the image is another one")]
+    [TestCase("aichat/build", """{ "context": ".." }""", "two services build one image")]
     [TestCase("aichat/deploy/replicas", "1", "one node is not several")]
     [TestCase("aichat/depends_on/migrate/condition", "\"service_started\"", "nodes start before the schema is theirs")]
     [TestCase("aichat/stop_grace_period", "\"10s\"", "it is killed before it ends by itself")]

@@ -15,7 +15,7 @@ internal static class LivingNodes
         if (count > 0)
         {
             throw new CopyException(
-                $"{count} AiChat {(count == 1 ? "process uses" : "processes use")} the database {database.Location}, or did so some seconds ago. Stop all of them, wait ten seconds, and run this again.");
+                $"{count} AiChat {(count == 1 ? "process uses" : "processes use")} the database {database.Location}, or did so some seconds ago. Stop all of them, wait for Runs:LeaseTime (10 s unless it was changed), and run this again.");
         }
     }
 }

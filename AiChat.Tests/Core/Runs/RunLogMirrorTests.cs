@@ -1,5 +1,6 @@
 using AiChat.Core.Runs;
 using AiChat.Tests.Support;
+using static AiChat.Tests.Core.Runs.RunSamples;
 
 namespace AiChat.Tests.Core.Runs;
 
@@ -77,7 +78,7 @@ public sealed class RunLogMirrorTests
         await reader.TakeReadyAsync();
 
         log.TakeRest("Once", []);
-        log.End(Result("Once", Gap + 5));
+        log.End(NewResult("Once", Gap + 5));
 
         Assert.That(await reader.ShowReadyAsync(), Is.EqualTo(new[] { $"5 snapshot 'Once'", $"{Gap + 5} ended Completed" }));
     }
@@ -102,7 +103,7 @@ public sealed class RunLogMirrorTests
         await reader.TakeReadyAsync();
 
         log.TakeRest("Once", []);
-        log.End(Result("Once", lastSequence: 6));
+        log.End(NewResult("Once", lastSequence: 6));
 
         Assert.That(await reader.ShowReadyAsync(), Is.Empty);
         Assert.That(reader.HasEnded, Is.True);
@@ -129,7 +130,7 @@ public sealed class RunLogMirrorTests
         await reader.TakeReadyAsync();
 
         log.TakeRest("Once upon", [new RunContinued(6, 4, 2)]);
-        log.End(Result("Once upon", lastSequence: 12));
+        log.End(NewResult("Once upon", lastSequence: 12));
 
         Assert.That(await reader.ShowReadyAsync(), Is.EqualTo(new[] { "6 continued 4 2", "11 delta 4 ' upon'", "12 ended Completed" }));
     }
@@ -143,7 +144,7 @@ public sealed class RunLogMirrorTests
         await reader.TakeReadyAsync();
 
         log.TakeRest("", []);
-        log.End(Result("", lastSequence: 6));
+        log.End(NewResult("", lastSequence: 6));
 
         Assert.That(log.GetText(), Is.EqualTo("Once"));
         Assert.That(await reader.ShowReadyAsync(), Is.EqualTo(new[] { "6 ended Completed" }));
@@ -151,35 +152,5 @@ public sealed class RunLogMirrorTests
 
     private static RunText Text(long sequence, int offset, string text) => new("run-1", sequence, offset, text);
 
-    private static RunResult Result(string reply, long lastSequence) => new()
-    {
-        RunId = "run-1",
-        ChatId = "chat-1",
-        UserId = "anna",
-        Alias = "fast",
-        UserMessageId = "question-1",
-        AssistantMessageId = "reply-1",
-        AssistantSequence = 2,
-        Status = RunStatus.Completed,
-        Reply = reply,
-        Provider = "groq",
-        Model = "oss",
-        CompletedAt = default,
-        LastSequence = lastSequence,
-    };
-
-    private RunLog NewMirror(string text)
-    {
-        var started = new RunStarted(Sequence: 1)
-        {
-            RunId = "run-1",
-            ChatId = "chat-1",
-            UserMessageId = "question-1",
-            AssistantMessageId = "reply-1",
-            Provider = "groq",
-            Model = "oss",
-            Attempt = 1,
-        };
-        return RunLog.Mirror(started, time, text, []);
-    }
+    private RunLog NewMirror(string text) => RunLog.Mirror(NewStarted(), time, text, []);
 }

@@ -1,6 +1,7 @@
 using AiChat.Core.Runs;
 using AiChat.Core.WebSearch;
 using AiChat.Tests.Support;
+using static AiChat.Tests.Core.Runs.RunSamples;
 
 namespace AiChat.Tests.Core.Runs;
 
@@ -113,34 +114,6 @@ public sealed class RunLogSourceTests
     }
 
     private RunLog New() => new(NewStarted(), time);
-
-    private static RunStarted NewStarted() => new(1)
-    {
-        RunId = "run-1",
-        ChatId = "chat-1",
-        UserMessageId = "question-1",
-        AssistantMessageId = "reply-1",
-        Provider = "groq",
-        Model = "oss",
-        Attempt = 1,
-    };
-
-    private static RunResult NewResult(RunLog log) => new()
-    {
-        RunId = "run-1",
-        ChatId = "chat-1",
-        UserId = "anna",
-        Alias = "fast",
-        UserMessageId = "question-1",
-        AssistantMessageId = "reply-1",
-        AssistantSequence = 2,
-        Status = RunStatus.Completed,
-        Reply = log.GetText(),
-        Provider = "groq",
-        Model = "oss",
-        CompletedAt = default,
-        LastSequence = log.Close(),
-    };
 
     private static Source NewSource(int number) =>
         new() { Number = number, Url = $"https://example.org/{number}", Title = "A title", Excerpt = "Text." };

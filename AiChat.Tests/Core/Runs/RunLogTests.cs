@@ -1,5 +1,6 @@
 using AiChat.Core.Runs;
 using AiChat.Tests.Support;
+using static AiChat.Tests.Core.Runs.RunSamples;
 
 namespace AiChat.Tests.Core.Runs;
 
@@ -241,7 +242,7 @@ public sealed class RunLogTests
             log.Publish();
         }
 
-        log.End(Result(log));
+        log.End(NewResult(log));
         var texts = await Task.WhenAll(followers).WaitAsync(LongestWait);
 
         Assert.That(texts, Is.All.EqualTo(log.GetText()));
@@ -283,7 +284,7 @@ public sealed class RunLogTests
         await reader.TakeReadyAsync();
 
         log.Append("Hello");
-        log.End(Result(log));
+        log.End(NewResult(log));
 
         Assert.That(await reader.ShowReadyAsync(), Is.EqualTo(new[] { "6 delta 0 'Hello'", "7 ended Completed" }));
         Assert.That(reader.HasEnded, Is.True);
@@ -440,7 +441,7 @@ public sealed class RunLogTests
     {
         var result = NewResult("Hello", lastSequence: (2 * Gap) + 7);
         var log = RunLog.Restore(
-            Started(attempt: 3), time, "Hello", [new RunContinued(Gap + 6, 5, 2), new RunContinued((2 * Gap) + 6, 5, 3)], result);
+            NewStarted(attempt: 3), time, "Hello", [new RunContinued(Gap + 6, 5, 2), new RunContinued((2 * Gap) + 6, 5, 3)], result);
 
         var events = await LogReader.ReadAllAsync(log, after: 6);
 
@@ -450,12 +451,12 @@ public sealed class RunLogTests
     [Test]
     public async Task FollowAsync_LogThatGoesOnAfterACrash_AppendsBehindTheSeam()
     {
-        var log = RunLog.Restore(Started(attempt: 2), time, "Hello", [new RunContinued(Gap + 6, 5, 2)], result: null);
+        var log = RunLog.Restore(NewStarted(attempt: 2), time, "Hello", [new RunContinued(Gap + 6, 5, 2)], result: null);
         await using var reader = new LogReader(log, after: 6);
         await reader.TakeReadyAsync();
 
         log.Append("!");
-        log.End(Result(log));
+        log.End(NewResult(log));
 
         Assert.That(await reader.ShowReadyAsync(), Is.EqualTo(new[] { $"{Gap + 7} delta 5 '!'", $"{Gap + 8} ended Completed" }));
     }
@@ -464,7 +465,7 @@ public sealed class RunLogTests
     [Test]
     public async Task FollowAsync_CursorInTheGapOfALogThatGoesOn_GivesEverythingAnewAndGoesOn()
     {
-        var log = RunLog.Restore(Started(attempt: 2), time, "Hello", [new RunContinued(Gap + 6, 5, 2)], result: null);
+        var log = RunLog.Restore(NewStarted(attempt: 2), time, "Hello", [new RunContinued(Gap + 6, 5, 2)], result: null);
         await using var reader = new LogReader(log, after: 9);
         var first = await reader.ShowReadyAsync();
 
@@ -478,7 +479,7 @@ public sealed class RunLogTests
     [Test]
     public async Task FollowAsync_SettledLogWithLessTextThanTheClientHas_GivesEverythingAnew()
     {
-        var log = RunLog.Restore(Started(), time, "Hel", [], NewResult("Hel", lastSequence: Gap + 4));
+        var log = RunLog.Restore(NewStarted(), time, "Hel", [], NewResult("Hel", lastSequence: Gap + 4));
 
         var events = await LogReader.ReadAllAsync(log, after: 6);
 
@@ -493,7 +494,7 @@ public sealed class RunLogTests
     [TestCase(99, "6 snapshot 'Hello'", "7 ended Completed")]
     public async Task FollowAsync_OldLog_HasTheWholeTextInPlaceOfItsSteps(long after, params string[] expected)
     {
-        var log = RunLog.Restore(Started(), time, "Hello", [], NewResult("Hello", lastSequence: 7), isCondensed: true);
+        var log = RunLog.Restore(NewStarted(), time, "Hello", [], NewResult("Hello", lastSequence: 7), isCondensed: true);
 
         var events = await LogReader.ReadAllAsync(log, after);
 
@@ -503,7 +504,7 @@ public sealed class RunLogTests
     [Test]
     public async Task FollowAsync_OldLogWithoutText_HasABeginningAndAnEnd()
     {
-        var log = RunLog.Restore(Started(), time, "", [], NewResult("", lastSequence: 2), isCondensed: true);
+        var log = RunLog.Restore(NewStarted(), time, "", [], NewResult("", lastSequence: 2), isCondensed: true);
 
         var events = await LogReader.ReadAllAsync(log);
 
@@ -513,7 +514,7 @@ public sealed class RunLogTests
     [Test]
     public async Task FollowAsync_ResultWithoutAPosition_EndsRightBehindTheText()
     {
-        var log = RunLog.Restore(Started(), time, "Hello", [], NewResult("Hello", lastSequence: null));
+        var log = RunLog.Restore(NewStarted(), time, "Hello", [], NewResult("Hello", lastSequence: null));
 
         var events = await LogReader.ReadAllAsync(log, after: 6);
 
@@ -525,9 +526,9 @@ public sealed class RunLogTests
     [TestCase(19)]
     public async Task FollowAsync_CursorOfAnEarlierAttempt_StartsOver(long after)
     {
-        var log = new RunLog(Started(first: 20, attempt: 2), time);
+        var log = new RunLog(NewStarted(first: 20, attempt: 2), time);
         log.Append("Hello");
-        log.End(Result(log));
+        log.End(NewResult(log));
 
         var events = await LogReader.ReadAllAsync(log, after);
 
@@ -537,9 +538,9 @@ public sealed class RunLogTests
     [Test]
     public async Task FollowAsync_CursorOfTheSecondAttempt_GoesOn()
     {
-        var log = new RunLog(Started(first: 20, attempt: 2), time);
+        var log = new RunLog(NewStarted(first: 20, attempt: 2), time);
         log.Append("Hello");
-        log.End(Result(log));
+        log.End(NewResult(log));
 
         var events = await LogReader.ReadAllAsync(log, after: 22);
 
@@ -705,7 +706,7 @@ public sealed class RunLogTests
     [Test]
     public void GetUnflushed_LogThatGoesOnAfterACrash_IsWhatCameSinceBehindTheSeam()
     {
-        var log = RunLog.Restore(Started(attempt: 2), time, "Hello", [new RunContinued(Gap + 6, 5, 2)], result: null);
+        var log = RunLog.Restore(NewStarted(attempt: 2), time, "Hello", [new RunContinued(Gap + 6, 5, 2)], result: null);
         log.Append("!");
 
         var unflushed = log.GetUnflushed();
@@ -719,7 +720,7 @@ public sealed class RunLogTests
         var log = NewLog("Hello");
         log.Continue(2);
         log.Append(" world");
-        log.End(Result(log));
+        log.End(NewResult(log));
 
         var events = await log.FollowAsync(after: 0).ToListAsync();
 
@@ -736,7 +737,7 @@ public sealed class RunLogTests
         var log = NewLog("Hello");
         log.Continue(2);
         log.Append(" world");
-        log.End(Result(log));
+        log.End(NewResult(log));
 
         var events = await log.FollowAsync(after).ToListAsync();
 
@@ -750,7 +751,7 @@ public sealed class RunLogTests
         var log = NewLog("a\ud83d");
         log.Continue(2);
         log.Append("\ude00b");
-        log.End(Result(log));
+        log.End(NewResult(log));
 
         Assert.That(await FollowToTheEndAsync(log), Is.EqualTo("a\ufffd\ufffdb"));
     }
@@ -800,44 +801,10 @@ public sealed class RunLogTests
     [Test]
     public void HasFlushed_RestoredText_IsTrue()
     {
-        var log = RunLog.Restore(Started(attempt: 2), time, "Hello", [new RunContinued(Gap + 6, 5, 2)], result: null);
+        var log = RunLog.Restore(NewStarted(attempt: 2), time, "Hello", [new RunContinued(Gap + 6, 5, 2)], result: null);
 
         Assert.That(log.HasFlushed, Is.True);
     }
-
-    private static RunStarted Started(long first = 1, int attempt = 1) => new(first)
-    {
-        RunId = "run-1",
-        ChatId = "chat-1",
-        UserMessageId = "question-1",
-        AssistantMessageId = "reply-1",
-        Provider = "groq",
-        Model = "oss",
-        Attempt = attempt,
-    };
-
-    private static RunResult Result(RunLog log)
-    {
-        var lastSequence = log.Close();
-        return NewResult(log.GetText(), lastSequence);
-    }
-
-    private static RunResult NewResult(string reply, long? lastSequence) => new()
-    {
-        RunId = "run-1",
-        ChatId = "chat-1",
-        UserId = "anna",
-        Alias = "fast",
-        UserMessageId = "question-1",
-        AssistantMessageId = "reply-1",
-        AssistantSequence = 2,
-        Status = RunStatus.Completed,
-        Reply = reply,
-        Provider = "groq",
-        Model = "oss",
-        CompletedAt = default,
-        LastSequence = lastSequence,
-    };
 
     private static async Task<string> FollowToTheEndAsync(RunLog log)
     {
@@ -866,7 +833,7 @@ public sealed class RunLogTests
 
     private RunLog NewLog(params string[] pieces)
     {
-        var log = new RunLog(Started(), time);
+        var log = new RunLog(NewStarted(), time);
         foreach (var piece in pieces)
             log.Append(piece);
         return log;
@@ -875,11 +842,11 @@ public sealed class RunLogTests
     private RunLog Ended(params string[] pieces)
     {
         var log = NewLog(pieces);
-        log.End(Result(log));
+        log.End(NewResult(log));
         return log;
     }
 
     /// <summary>"Hello" by a process that died, " world" by the next one.</summary>
     private RunLog Continued() => RunLog.Restore(
-        Started(attempt: 2), time, "Hello world", [new RunContinued(Gap + 6, 5, 2)], NewResult("Hello world", lastSequence: Gap + 13));
+        NewStarted(attempt: 2), time, "Hello world", [new RunContinued(Gap + 6, 5, 2)], NewResult("Hello world", lastSequence: Gap + 13));
 }

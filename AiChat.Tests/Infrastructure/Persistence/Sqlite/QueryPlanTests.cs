@@ -115,7 +115,8 @@ public sealed partial class QueryPlanTests
         using var reader = await database.Sqlite.RentReaderAsync(CancellationToken.None);
         var runs = PreparedStatements.GetRuns(reader.Connection);
         Assert.That(runs.Select(r => r.Key), Has.Exactly(7).Items);
-        Assert.That(runs.Select(r => r.ToArray()), Is.All.EqualTo(new[] { 5 }).Or.EqualTo(new[] { 10 }));
+        // The total is sent with the first page and with those behind it, so it is compiled with both.
+        Assert.That(runs.SelectMany(r => r), Is.All.EqualTo(5).Or.EqualTo(10));
     }
 
     [GeneratedRegex(@"^SCAN (TABLE )?runs USING (COVERING )?INDEX (runs_unfinished|runs_by_node)|^SCAN nodes$|^SCAN run_events AS e USING (COVERING )?INDEX run_events_marks|^SCAN attempts USING INDEX attempts_in_progress$|^SCAN budget_reservations$|CONSTANT ROW")]
