@@ -8,8 +8,8 @@ namespace AiChat.Core.Chats;
 
 /// <summary>Makes, shows, changes and removes a user's chats.</summary>
 public sealed class ChatService(
-    IChatRepository chats, IMessageRepository messages, IIdempotencyRepository keys, ModelRegistry models, RunExecutor executor,
-    IOptions<RunOptions> options, TimeProvider time)
+    IChatRepository chats, IMessageRepository messages, IRunRepository runs, IIdempotencyRepository keys, ModelRegistry models,
+    RunExecutor executor, IOptions<RunOptions> options, TimeProvider time)
 {
     /// <summary>How many messages, or chats, are held at once while all of them are read.</summary>
     private const int StreamPageSize = 500;
@@ -107,10 +107,7 @@ public sealed class ChatService(
         string userId, string chatId, MessageRange range, int limit, CancellationToken cancellationToken)
     {
         var page = await messages.GetPageAsync(userId, chatId, range, limit, cancellationToken);
-        // A reply that ended between the look into the database and the one into memory is in neither: by now the database has it.
-        if (page is not null && page.Messages.Any(IsInNeither))
-            page = await messages.GetPageAsync(userId, chatId, range, limit, cancellationToken);
-        return page is null ? null : page with { Messages = ShowProgress(page.Messages) };
+        return page is null ? null : page with { Messages = await ShowProgressAsync(userId, page.Messages, cancellationToken) };
     }
 
     /// <summary>
@@ -156,12 +153,8 @@ public sealed class ChatService(
     internal async Task<IReadOnlyList<Message>> GetMessagesAsync(
         string userId, Chat first, int after, Chat last, CancellationToken cancellationToken)
     {
-        var page = await ReadAsync();
-        // As above.
-        return ShowProgress(page.Any(IsInNeither) ? await ReadAsync() : page);
-
-        Task<IReadOnlyList<Message>> ReadAsync() =>
-            messages.GetPageOfChatsAsync(userId, ToCursor(first), after, ToCursor(last), StreamPageSize, cancellationToken);
+        var page = await messages.GetPageOfChatsAsync(userId, ToCursor(first), after, ToCursor(last), StreamPageSize, cancellationToken);
+        return await ShowProgressAsync(userId, page, cancellationToken);
 
         static ChatCursor ToCursor(Chat chat) => new(chat.UpdatedAt, chat.Id);
     }
@@ -238,14 +231,35 @@ public sealed class ChatService(
         UpdatedAt = chat.CreatedAt,
     };
 
-    private bool IsInNeither(Message message) => message is { Status: MessageStatus.InProgress, RunId: { } runId } && executor.Find(runId) is null;
+    /// <summary>
+    /// Replies that are being written, with as much text as there is: here in memory, elsewhere what was stored of it. Their messages have it only
+    /// when it is whole.
+    /// </summary>
+    private async Task<IReadOnlyList<Message>> ShowProgressAsync(string userId, IReadOnlyList<Message> page, CancellationToken cancellationToken)
+    {
+        if (!page.Any(IsBeingWritten))
+            return page;
 
-    /// <summary>Replies that are being written, with as much text as there is; the database has it only when they are whole.</summary>
-    private IReadOnlyList<Message> ShowProgress(IReadOnlyList<Message> page) => page.Any(m => m.Status == MessageStatus.InProgress)
-        ? [.. page.Select(m => m.RunId is not null && m.Status == MessageStatus.InProgress && executor.Find(m.RunId) is { } run
+        var shown = page.Select(m => IsBeingWritten(m) && executor.Find(m.RunId!) is { } run
             ? m with { Content = run.Log.GetText(), Sources = run.Log.GetSources() }
-            : m)]
-        : page;
+            : m).ToList();
+        var elsewhere = Enumerable.Range(0, shown.Count).Where(i => IsBeingWritten(shown[i]) && executor.Find(shown[i].RunId!) is null).ToList();
+        if (elsewhere.Count == 0)
+            return shown;
+
+        var news = await runs.GetNewsAsync([.. elsewhere.Select(i => new RunCursor(shown[i].RunId!, After: 0))], cancellationToken);
+        foreach (var (i, run) in elsewhere.Zip(news))
+            shown[i] = run.IsEnded ? await messages.GetAsync(userId, shown[i].Id, cancellationToken) ?? shown[i] : Show(shown[i], run);
+        return shown;
+
+        static bool IsBeingWritten(Message message) => message is { Status: MessageStatus.InProgress, RunId: not null };
+
+        static Message Show(Message message, RunNews run) => message with
+        {
+            Content = string.Concat(run.Texts.Select(t => t.Text)),
+            Sources = [.. run.Texts.Select(t => t.Mark).OfType<SourceFound>().Select(m => m.Source)],
+        };
+    }
 
     private void RequireModel(string? alias)
     {

@@ -19,7 +19,7 @@ public sealed class ChatPageReaderTests : RunTestBase
     {
         stored.Clear();
         updated.Clear();
-        service = new ChatService(Chats.Object, Messages.Object, Keys.Object, Registry, Executor, Options.Create(Settings), Time);
+        service = new ChatService(Chats.Object, Messages.Object, Runs.Object, Keys.Object, Registry, Executor, Options.Create(Settings), Time);
         Messages.Setup(m => m.GetPageOfChatsAsync(UserId, It.IsAny<ChatCursor>(), It.IsAny<int>(), It.IsAny<ChatCursor>(), 500, It.IsAny<CancellationToken>()))
             .ReturnsAsync((string _, ChatCursor first, int after, ChatCursor last, int limit, CancellationToken _) => ReadPage(first, after, last, limit));
         Messages.Setup(m => m.GetPageAsync(UserId, It.IsAny<string>(), It.IsAny<MessageRange>(), 500, It.IsAny<CancellationToken>()))

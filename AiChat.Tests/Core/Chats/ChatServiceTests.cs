@@ -1,6 +1,8 @@
 using AiChat.Core.Chats;
 using AiChat.Core.Errors;
 using AiChat.Core.Idempotency;
+using AiChat.Core.Runs;
+using AiChat.Core.WebSearch;
 using AiChat.Tests.Core.Runs;
 using Microsoft.Extensions.Options;
 using Moq;
@@ -14,7 +16,7 @@ public sealed class ChatServiceTests : RunTestBase
     private ChatService service = null!;
 
     [SetUp]
-    public void SetUp() => service = new ChatService(Chats.Object, Messages.Object, Keys.Object, Registry, Executor, Options.Create(Settings), Time);
+    public void SetUp() => service = new ChatService(Chats.Object, Messages.Object, Runs.Object, Keys.Object, Registry, Executor, Options.Create(Settings), Time);
 
     [Test]
     public async Task CreateAsync_Request_StoresAChatWithAFreshId()
@@ -144,9 +146,9 @@ public sealed class ChatServiceTests : RunTestBase
     public async Task GetMessagesAsync_ReplyEndsWhileThePageIsRead_IsShownWhole()
     {
         var ended = InProgress(2, "run-1") with { Content = "Once upon a time", Status = MessageStatus.Completed };
-        Messages.SetupSequence(m => m.GetPageAsync(UserId, ChatId, It.IsAny<MessageRange>(), It.IsAny<int>(), None))
-            .ReturnsAsync(new MessagePage { Messages = [InProgress(2, "run-1")] })
-            .ReturnsAsync(new MessagePage { Messages = [ended] });
+        HasPage(InProgress(2, "run-1"));
+        HasNews(isEnded: true);
+        Messages.Setup(m => m.GetAsync(UserId, ended.Id, None)).ReturnsAsync(ended);
 
         var page = await service.GetMessagesAsync(UserId, ChatId, default, 10, None);
 
@@ -154,13 +156,31 @@ public sealed class ChatServiceTests : RunTestBase
     }
 
     [Test]
-    public async Task GetMessagesAsync_ReplyThatNobodyHolds_IsShownAsItIsStored()
+    public async Task GetMessagesAsync_ReplyIsWrittenElsewhere_ShowsWhatIsStoredOfIt()
     {
-        HasPage(InProgress(2, "run of a dead process"));
+        var source = new Source { Number = 1, Title = "A page", Url = "https://example.com/a", Excerpt = "" };
+        HasPage(NewMessage(1), InProgress(2, "run-1"));
+        HasNews(
+            isEnded: false, new RunText("run-1", 2, 0, "", new SourceFound(2, 0, source)), new RunText("run-1", 5, 0, "Once "), new RunText("run-1", 9, 5, "upon"));
 
         var page = await service.GetMessagesAsync(UserId, ChatId, default, 10, None);
 
-        Assert.That(page!.Messages.Single().Content, Is.Empty);
+        var message = page!.Messages[1];
+        Assert.That((message.Content, message.Status), Is.EqualTo(("Once upon", MessageStatus.InProgress)));
+        Assert.That(message.Sources, Is.EqualTo(new[] { source }));
+        Assert.That(PagesRead(), Is.EqualTo(1));
+    }
+
+    [Test]
+    public async Task GetMessagesAsync_ReplyIsWrittenElsewhereAndTheChatGoes_ShowsWhatWasRead()
+    {
+        HasPage(InProgress(2, "run-1"));
+        HasNews(isEnded: true);
+        Messages.Setup(m => m.GetAsync(UserId, It.IsAny<string>(), None)).ReturnsAsync(default(Message));
+
+        var page = await service.GetMessagesAsync(UserId, ChatId, default, 10, None);
+
+        Assert.That(page!.Messages.Single(), Is.EqualTo(InProgress(2, "run-1")));
     }
 
     [Test]
@@ -283,7 +303,7 @@ public sealed class ChatServiceTests : RunTestBase
         NewMessage(sequence) with { Role = MessageRole.Assistant, Content = "", Status = MessageStatus.InProgress, RunId = runId };
 
     /// <summary>A run whose reply is that far and grows no further.</summary>
-    private async Task<AiChat.Core.Runs.RunHandle> WritingAsync(string text)
+    private async Task<RunHandle> WritingAsync(string text)
     {
         var model = StreamsWhatIsWritten();
         var run = await Service.StartAsync(Send(), None);
@@ -294,6 +314,10 @@ public sealed class ChatServiceTests : RunTestBase
     private void HasPage(params Message[] page) => Messages
         .Setup(m => m.GetPageAsync(UserId, ChatId, It.IsAny<MessageRange>(), It.IsAny<int>(), None))
         .ReturnsAsync(new MessagePage { Messages = page });
+
+    private void HasNews(bool isEnded, params RunText[] texts) => Runs
+        .Setup(r => r.GetNewsAsync(new[] { new RunCursor("run-1", 0) }, None))
+        .ReturnsAsync([new RunNews { RunId = "run-1", FirstSequence = 1, IsEnded = isEnded, Texts = texts }]);
 
     private int PagesRead() => Messages.Invocations.Count(i => i.Method.Name == nameof(IMessageRepository.GetPageAsync));
 

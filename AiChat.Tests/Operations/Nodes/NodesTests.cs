@@ -58,6 +58,23 @@ public sealed class NodesTests
     }
 
     [Test]
+    public async Task Get_MessagesWhileAnotherNodeWritesTheReply_ShowWhatThereIs()
+    {
+        cluster.Answer("A long story", LlmReplies.SteppedStream(steps, "Once ", "upon ", "a time."));
+        await using var owner = await SendAsync(A, "A long story");
+        steps.Release(2);
+        var shown = await owner.ReadTextAsync("Once upon ".Length);
+        var path = $"/chats/{shown[0].Data.Text("chat_id")}/messages";
+
+        // It is stored a moment after it is shown.
+        Assert.That(async () => (await B.GetAsync(path))[1].Text("content"), Is.EqualTo("Once upon ").After(5_000, 20));
+
+        steps.Release(2);
+        await owner.ReadToEndAsync();
+        Assert.That((await B.GetAsync(path))[1].Text("content"), Is.EqualTo("Once upon a time."));
+    }
+
+    [Test]
     public async Task Follow_EndedRunOfAnotherNode_IsReplayed()
     {
         await using var owner = await SendAsync(A, "Short");
