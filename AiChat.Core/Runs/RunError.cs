@@ -1,3 +1,4 @@
+using AiChat.Core.Errors;
 using AiChat.Core.Models;
 
 namespace AiChat.Core.Runs;
@@ -74,7 +75,7 @@ public sealed record RunError(string Code, string Message, TimeSpan? RetryAfter 
     /// <summary>As it was stored; texts of the first version were not.</summary>
     public static RunError Restore(string code, string? message) => code switch
     {
-        _ when message is not null => new RunError(code, message, code is Interrupted or ProviderRateLimited ? DefaultRetryAfter : null),
+        _ when message is not null => new RunError(code, message, code is Interrupted or ProviderRateLimited or UnavailableException.DatabaseUnavailable ? DefaultRetryAfter : null),
         Interrupted => ForShutdown(),
         _ => new RunError(code, "The model gave no reply. Your message is stored; try the run again."),
     };
@@ -89,12 +90,17 @@ public sealed record RunError(string Code, string Message, TimeSpan? RetryAfter 
 
     public static RunError ForDeletedChat() => new(ChatDeleted, "The chat was deleted while its reply was being written.");
 
+    /// <summary>For a run that is stored, before a model was asked.</summary>
+    public static RunError ForDatabase() => new(UnavailableException.DatabaseUnavailable,
+        "The database could not be read for too long, so no model could be asked for the reply. Your message is stored; try the run again later.",
+        TimeSpan.FromSeconds(5));
+
     public static RunError ForDefect() => new(Internal,
         "The server failed to answer because of a defect of its own. Your message is stored; send again, and report the trace id if it goes on.");
 }
 
 /// <summary>A run ended without a whole reply.</summary>
-public sealed class RunFailedException(RunResult result, RunError error) : Errors.ChatException(error.Code, error.Message)
+public sealed class RunFailedException(RunResult result, RunError error) : ChatException(error.Code, error.Message)
 {
     public RunResult Result { get; } = result;
 

@@ -45,6 +45,11 @@ public sealed partial class RunGenerator(
         {
             return EndStopped(run, reply);
         }
+        catch (UnavailableException failure) when (failure.Code == UnavailableException.DatabaseUnavailable)
+        {
+            // Not in its own words, which are for a request of which nothing is stored.
+            return EndBroken(run, RunError.ForDatabase(), reply);
+        }
         catch (UnavailableException failure)
         {
             return EndBroken(run, new RunError(failure.Code, failure.Message, failure.RetryAfter), reply);

@@ -54,10 +54,20 @@ public sealed class RunErrorTests
     }
 
     [Test]
+    public void Restore_DatabaseWasAway_SaysWhenToTryAgain()
+    {
+        var error = RunError.ForDatabase();
+
+        var restored = RunError.Restore(error.Code, error.Message);
+
+        Assert.That((restored.Message, restored.RetryAfter), Is.EqualTo((error.Message, TimeSpan.FromSeconds(10))));
+    }
+
+    [Test]
     public void OtherEnds_Codes_AreStable()
     {
-        string[] codes = [RunError.ForShutdown().Code, RunError.ForDeletedChat().Code, RunError.ForDefect().Code];
+        string[] codes = [RunError.ForShutdown().Code, RunError.ForDeletedChat().Code, RunError.ForDatabase().Code, RunError.ForDefect().Code];
 
-        Assert.That(codes, Is.EqualTo(new[] { "run_interrupted", "chat_deleted", "internal_error" }));
+        Assert.That(codes, Is.EqualTo(new[] { "run_interrupted", "chat_deleted", "database_unavailable", "internal_error" }));
     }
 }

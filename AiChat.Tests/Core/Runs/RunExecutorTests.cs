@@ -126,6 +126,8 @@ public sealed class RunExecutorTests : RunTestBase
         var result = await run.Completion;
 
         Assert.That((result.Status, result.Error!.Code, result.Receipt), Is.EqualTo((RunStatus.Failed, "database_unavailable", default(AiChat.Core.Memory.Receipt))));
+        Assert.That(result.Error.Message, Does.Contain("Your message is stored").And.Not.Contains("Nothing"));
+        Assert.That(result.Error.RetryAfter, Is.EqualTo(TimeSpan.FromSeconds(5)));
     }
 
     /// <summary>It was accepted, and nothing was asked of a model yet.</summary>
