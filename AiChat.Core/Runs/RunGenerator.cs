@@ -73,7 +73,8 @@ public sealed partial class RunGenerator(
         // What an earlier process got of the reply before it died.
         var prefix = run.Log.GetText();
         var sources = run.Run.WebSearch ? await FindSourcesAsync(run) : [];
-        reply.Prompt = await BuildPromptAsync(run, ToPromptRequest(run, prefix, sources));
+        var request = ToPromptRequest(run, prefix, sources);
+        reply.Prompt = await ReadPatientlyAsync(run, ct => context.BuildAsync(request, ct));
         Show(run, reply.Prompt.Sources);
         // Blank text says nothing, and some models refuse it.
         var messages = string.IsNullOrWhiteSpace(prefix)
@@ -103,15 +104,18 @@ public sealed partial class RunGenerator(
         }
     }
 
-    /// <summary>What was accepted is answered, also when the database goes away in this moment; nothing was asked of a model yet.</summary>
-    private async Task<Prompt> BuildPromptAsync(ActiveRun run, PromptRequest request)
+    /// <summary>
+    /// What was accepted is answered, also when the database goes away in this moment. It may be read several times: nothing is asked of a
+    /// model in there.
+    /// </summary>
+    private async Task<T> ReadPatientlyAsync<T>(ActiveRun run, Func<CancellationToken, Task<T>> read)
     {
         var begin = time.GetTimestamp();
         while (true)
         {
             try
             {
-                return await context.BuildAsync(request, run.Stopped);
+                return await read(run.Stopped);
             }
             catch (UnavailableException) when (time.GetElapsedTime(begin) < ReadPatience)
             {
@@ -139,7 +143,8 @@ public sealed partial class RunGenerator(
             Message = run.Run.Message,
             Sequence = run.Place.UserSequence,
         };
-        var query = await queries.WriteAsync(question, run.Stopped);
+        var earlier = await ReadPatientlyAsync(run, ct => queries.ReadAsync(question, ct));
+        var query = await queries.WriteAsync(question, earlier, run.Stopped);
         return await web.FindAsync(query, budget, run.Stopped);
     }
 

@@ -1,4 +1,5 @@
 using AiChat.Core.Chats;
+using AiChat.Core.Errors;
 using AiChat.Core.Runs;
 using AiChat.Core.WebSearch;
 using Microsoft.Extensions.AI;
@@ -84,6 +85,42 @@ public sealed class RunGeneratorSearchTests : RunTestBase
         Model.VerifyNoOtherCalls();
     }
 
+    /// <summary>It was accepted. The history is read twice, for the query and for the prompt; the wording of the query is paid for once.</summary>
+    [TestCase(1)]
+    [TestCase(2)]
+    public async Task StartAsync_HistoryCannotBeReadForAWhile_SearchesAfterwardsAndWordsTheQueryOnce(int failing)
+    {
+        HasHistoryThatFails(failing);
+        var asked = new List<string>();
+        Answers((messages, _) =>
+        {
+            asked.Add(messages[0].Text == SourcePrompt.Rule ? "reply" : "query");
+            return Task.FromResult(Reply("Colosseum opening hours"));
+        });
+
+        var run = await Service.StartAsync(Send("When does it open?") with { WebSearch = true }, None);
+        await RunClockUntilAsync(run!.Completion);
+
+        var result = await run.Completion;
+        Assert.That((result.Status, result.Sources.Count), Is.EqualTo((RunStatus.Completed, 1)));
+        Engine.Verify(e => e.SearchAsync("Colosseum opening hours", It.IsAny<int>(), It.IsAny<CancellationToken>()), Times.Once);
+        Assert.That(asked, Is.EqualTo(new[] { "query", "reply" }));
+    }
+
+    [Test]
+    public async Task StartAsync_HistoryCannotBeRead_FailsWithTheMessageStored()
+    {
+        AcceptsRuns(new RunAdmission.Accepted(new RunPlace(3, 4), BusyWith: null));
+        Messages.Setup(m => m.ReadBackwardsAsync(UserId, ChatId, 3, It.IsAny<CancellationToken>())).Throws(UnavailableException.ForDatabase(new IOException()));
+
+        var run = await Service.StartAsync(Send() with { WebSearch = true }, None);
+        await RunClockUntilAsync(run!.Completion, TimeSpan.FromSeconds(1));
+
+        var result = await run.Completion;
+        Assert.That((result.Status, result.Error), Is.EqualTo((RunStatus.Failed, RunError.ForDatabase())));
+        Model.VerifyNoOtherCalls();
+    }
+
     [Test]
     public async Task StartAsync_EngineFails_FailsTheRunWithoutAskingTheModel()
     {
@@ -157,6 +194,16 @@ public sealed class RunGeneratorSearchTests : RunTestBase
 
         Assert.That((result.Reply, result.Sources), Is.EqualTo(("I found nothing.", Array.Empty<Source>())));
         Engine.Verify(e => e.SearchAsync(It.IsAny<string>(), It.IsAny<int>(), It.IsAny<CancellationToken>()), Times.Never);
+    }
+
+    /// <summary>Earlier messages that the database gives each time but the n-th.</summary>
+    private void HasHistoryThatFails(int failing)
+    {
+        AcceptsRuns(new RunAdmission.Accepted(new RunPlace(3, 4), BusyWith: null));
+        var reads = 0;
+        Messages.Setup(m => m.ReadBackwardsAsync(UserId, ChatId, 3, It.IsAny<CancellationToken>())).Returns(() => ++reads == failing
+            ? throw UnavailableException.ForDatabase(new IOException())
+            : new[] { new HistoryMessage { Sequence = 1, Role = MessageRole.User, Content = "The Colosseum?" } }.ToAsyncEnumerable());
     }
 
     private void Finds(params SearchResult[] results) => Engine

@@ -61,7 +61,7 @@ public sealed class SearchQueryWriterTests
     {
         earlier.Clear();
 
-        Assert.That(await NewWriter().WriteAsync(Ask(Message, sequence: 1), None), Is.EqualTo(MessageAsQuery));
+        Assert.That(await WriteAsync(NewWriter(), Ask(Message, sequence: 1), None), Is.EqualTo(MessageAsQuery));
         Assert.That(model.Calls, Is.Empty);
     }
 
@@ -70,7 +70,7 @@ public sealed class SearchQueryWriterTests
     {
         earlier.Clear();
 
-        var query = await NewWriter().WriteAsync(Ask(string.Concat(Enumerable.Repeat("river ", 1000)), sequence: 1), None);
+        var query = await WriteAsync(NewWriter(), Ask(string.Concat(Enumerable.Repeat("river ", 1000)), sequence: 1), None);
 
         Assert.That(query, Is.EqualTo(string.Concat(Enumerable.Repeat("river ", 50)).Trim()));
     }
@@ -82,7 +82,7 @@ public sealed class SearchQueryWriterTests
     {
         model.Then(answer);
 
-        Assert.That(await NewWriter().WriteAsync(Ask(Message, sequence: 3), None), Is.EqualTo(query));
+        Assert.That(await WriteAsync(NewWriter(), Ask(Message, sequence: 3), None), Is.EqualTo(query));
     }
 
     [Test]
@@ -90,7 +90,7 @@ public sealed class SearchQueryWriterTests
     {
         model.Then(string.Concat(Enumerable.Repeat("river ", 1000)));
 
-        Assert.That(await NewWriter().WriteAsync(Ask(Message, sequence: 3), None), Has.Length.EqualTo(299));
+        Assert.That(await WriteAsync(NewWriter(), Ask(Message, sequence: 3), None), Has.Length.EqualTo(299));
     }
 
     [Test]
@@ -98,7 +98,7 @@ public sealed class SearchQueryWriterTests
     {
         model.Then("Tiber");
 
-        await NewWriter().WriteAsync(Ask(Message, sequence: 3), None);
+        await WriteAsync(NewWriter(), Ask(Message, sequence: 3), None);
 
         var (messages, options) = model.Calls.Single();
         Assert.That(messages.Select(m => m.Role), Is.EqualTo(new[] { ChatRole.System, ChatRole.User }));
@@ -115,7 +115,7 @@ public sealed class SearchQueryWriterTests
         earlier[97] = NewMessage(98, MessageRole.Assistant, " ");
         var read = 0;
 
-        await NewWriter(() => read++).WriteAsync(Ask(new string('y', 10_000), sequence: 101), None);
+        await WriteAsync(NewWriter(() => read++), Ask(new string('y', 10_000), sequence: 101), None);
 
         var prompt = model.Calls.Single().Messages[1].Text;
         Assert.That(prompt, Does.StartWith("User: message 93 x").And.Contain("Assistant: message 100 x").And.Contain("Last message: yyy"));
@@ -129,7 +129,7 @@ public sealed class SearchQueryWriterTests
         earlier = [.. Enumerable.Range(1, 100).Select(n => NewMessage(n, n is 1 or 60 ? MessageRole.User : MessageRole.Tool, $"message {n}"))];
         var read = 0;
 
-        await NewWriter(() => read++).WriteAsync(Ask(Message, sequence: 101), None);
+        await WriteAsync(NewWriter(() => read++), Ask(Message, sequence: 101), None);
 
         Assert.That(model.Calls.Single().Messages[1].Text, Is.EqualTo($"User: message 60\n\nLast message: {Message}"));
         Assert.That(read, Is.EqualTo(50));
@@ -140,7 +140,7 @@ public sealed class SearchQueryWriterTests
     {
         model.Then("Tiber", new ChatResponseUpdate(ChatRole.Assistant, [new UsageContent(new UsageDetails { InputTokenCount = 40, OutputTokenCount = 8 })]));
 
-        await NewWriter().WriteAsync(Ask(Message, sequence: 3), None);
+        await WriteAsync(NewWriter(), Ask(Message, sequence: 3), None);
 
         var entry = ledger.Single();
         Assert.That((entry.Purpose, entry.ChatId, entry.UserId, entry.Alias), Is.EqualTo((AttemptPurpose.SearchQuery, ChatId, UserId, "fast")));
@@ -150,7 +150,7 @@ public sealed class SearchQueryWriterTests
     [Test]
     public async Task Write_OfflineBackend_TakesTheMessageWithoutACall()
     {
-        Assert.That(await NewWriter(provider: "offline").WriteAsync(Ask(Message, sequence: 3), None), Is.EqualTo(MessageAsQuery));
+        Assert.That(await WriteAsync(NewWriter(provider: "offline"), Ask(Message, sequence: 3), None), Is.EqualTo(MessageAsQuery));
         Assert.That((model.Calls.Count, ledger.Count), Is.EqualTo((0, 0)));
     }
 
@@ -160,7 +160,7 @@ public sealed class SearchQueryWriterTests
     {
         model.Then(answer);
 
-        Assert.That(await NewWriter().WriteAsync(Ask(Message, sequence: 3), None), Is.EqualTo(MessageAsQuery));
+        Assert.That(await WriteAsync(NewWriter(), Ask(Message, sequence: 3), None), Is.EqualTo(MessageAsQuery));
     }
 
     [Test]
@@ -168,7 +168,7 @@ public sealed class SearchQueryWriterTests
     {
         model.Then(new ProviderException("groq", ProviderError.Unauthorized, "groq refuses the key."));
 
-        Assert.That(await NewWriter().WriteAsync(Ask(Message, sequence: 3), None), Is.EqualTo(MessageAsQuery));
+        Assert.That(await WriteAsync(NewWriter(), Ask(Message, sequence: 3), None), Is.EqualTo(MessageAsQuery));
         Assert.That(ledger.Select(e => e.Attempt.Outcome), Is.EqualTo(new[] { AttemptOutcome.Failed }));
     }
 
@@ -177,7 +177,7 @@ public sealed class SearchQueryWriterTests
     {
         var asked = Hangs();
 
-        var write = NewWriter().WriteAsync(Ask(Message, sequence: 3), None);
+        var write = WriteAsync(NewWriter(), Ask(Message, sequence: 3), None);
         await asked.WaitAsync(LongestWait);
         time.Advance(settings.QueryTimeout);
 
@@ -191,13 +191,16 @@ public sealed class SearchQueryWriterTests
         var asked = Hangs();
         using var giveUp = new CancellationTokenSource();
 
-        var write = NewWriter().WriteAsync(Ask(Message, sequence: 3), giveUp.Token);
+        var write = WriteAsync(NewWriter(), Ask(Message, sequence: 3), giveUp.Token);
         await asked.WaitAsync(LongestWait);
         await giveUp.CancelAsync();
 
         Assert.CatchAsync<OperationCanceledException>(() => write.WaitAsync(LongestWait));
         Assert.That(ledger.Select(e => e.Attempt.Outcome), Is.EqualTo(new[] { AttemptOutcome.Cancelled }));
     }
+
+    private static async Task<string> WriteAsync(SearchQueryWriter writer, SearchQuestion question, CancellationToken cancellationToken) =>
+        await writer.WriteAsync(question, await writer.ReadAsync(question, cancellationToken), cancellationToken);
 
     private static HistoryMessage NewMessage(int sequence, MessageRole role, string content) => new() { Sequence = sequence, Role = role, Content = content };
 
