@@ -29,6 +29,7 @@ public sealed partial class NodeService(
     private long renewedAt;
     private bool isRenewFailing;
     private bool isSyncFailing;
+    private bool isRecoveryFailing;
 
     private TimeSpan Lease => options.Value.LeaseTime * LeaseShare;
 
@@ -131,13 +132,15 @@ public sealed partial class NodeService(
             var isFree = recovering.IsCompleted;
             var left = await recovery.FollowAsync(cancellationToken);
             // Beside this loop: others must not wait until what a dead process left behind is settled.
-            if (left.Count > 0 && isFree)
+            if (isFree)
                 recovering = RecoverAsync(left, cancellationToken);
             isSyncFailing = false;
         }
         catch (Exception failure)
         {
-            NoteSyncFailed(failure, cancellationToken);
+            if (!isSyncFailing && !cancellationToken.IsCancellationRequested)
+                LogSyncFailed(failure);
+            isSyncFailing = true;
         }
     }
 
@@ -145,19 +148,16 @@ public sealed partial class NodeService(
     {
         try
         {
-            await recovery.RecoverAsync(left, cancellationToken);
+            if (left.Count > 0)
+                await recovery.RecoverAsync(left, cancellationToken);
+            isRecoveryFailing = false;
         }
         catch (Exception failure)
         {
-            NoteSyncFailed(failure, cancellationToken);
+            if (!isRecoveryFailing && !cancellationToken.IsCancellationRequested)
+                LogRecoveryFailed(failure);
+            isRecoveryFailing = true;
         }
-    }
-
-    private void NoteSyncFailed(Exception failure, CancellationToken cancellationToken)
-    {
-        if (!isSyncFailing && !cancellationToken.IsCancellationRequested)
-            LogSyncFailed(failure);
-        isSyncFailing = true;
     }
 
     private async Task TakeOverAsync(CancellationToken cancellationToken)
@@ -211,6 +211,9 @@ public sealed partial class NodeService(
 
     [LoggerMessage(Level = LogLevel.Error, Message = "This process cannot look up which runs are its own; it is tried again")]
     private partial void LogSyncFailed(Exception failure);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Replies that a dead process left unfinished cannot be taken care of; it is tried again")]
+    private partial void LogRecoveryFailed(Exception failure);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "This process could not say that it ends; others notice it within Runs:LeaseTime")]
     private partial void LogLeaveFailed(Exception failure);

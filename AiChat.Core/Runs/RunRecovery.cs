@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Runtime.ExceptionServices;
 using AiChat.Core.Models;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -41,7 +43,7 @@ public sealed partial class RunRecovery(
         return left;
     }
 
-    /// <summary>Settles, or goes on with, runs that nobody executes.</summary>
+    /// <summary>Settles, or goes on with, runs that nobody executes. Where that fails for some, the others are through when the first failure is thrown.</summary>
     public Task RecoverAsync(IReadOnlyList<HeldRun> left, CancellationToken cancellationToken) =>
         options.Value.OnRestart == OnRestart.Continue ? ContinueAsync(left, cancellationToken) : SettleAsync(left, cancellationToken);
 
@@ -59,18 +61,28 @@ public sealed partial class RunRecovery(
     private async Task SettleAsync(IReadOnlyList<HeldRun> left, CancellationToken cancellationToken)
     {
         var settled = 0;
+        var failures = new ConcurrentQueue<Exception>();
         // Those of a chat one after another: they hand its turn on.
         var parallel = new ParallelOptions { MaxDegreeOfParallelism = MostAtOnce, CancellationToken = cancellationToken };
         await Parallel.ForEachAsync(left.GroupBy(r => r.ChatId), parallel, async (chat, ct) =>
         {
             foreach (var run in chat)
             {
-                if (await SettleAsync(run, ct))
-                    Interlocked.Increment(ref settled);
+                ct.ThrowIfCancellationRequested();
+                try
+                {
+                    if (await SettleAsync(run, ct))
+                        Interlocked.Increment(ref settled);
+                }
+                catch (Exception failure) when (!ct.IsCancellationRequested)
+                {
+                    failures.Enqueue(failure);
+                }
             }
         });
         if (settled > 0)
             LogSettled(settled);
+        ThrowFirst(failures);
     }
 
     private async Task<bool> SettleAsync(HeldRun run, CancellationToken cancellationToken)
@@ -87,19 +99,32 @@ public sealed partial class RunRecovery(
     private async Task ContinueAsync(IReadOnlyList<HeldRun> left, CancellationToken cancellationToken)
     {
         var restored = new List<(ActiveRun Run, RunStatus Status)>();
-        try
+        var failures = new Queue<Exception>();
+        foreach (var run in left)
         {
-            foreach (var run in left)
+            // Those before it have their seams by now, and begin all the same.
+            if (cancellationToken.IsCancellationRequested)
+                break;
+            try
             {
                 if (await runs.ContinueAsync(run.Id, run.LeaseNumber, time.GetUtcNow(), cancellationToken) is { } interrupted)
                     restored.Add((Restore(interrupted), interrupted.Run.Status));
             }
+            catch (Exception failure)
+            {
+                failures.Enqueue(failure);
+            }
         }
-        finally
-        {
-            // Also where one fails: those before it have their seams by now.
-            Begin(restored);
-        }
+
+        Begin(restored);
+        ThrowFirst(failures);
+    }
+
+    /// <summary>A run that cannot be recovered does not keep the others from it: what went wrong is said when they are through.</summary>
+    private static void ThrowFirst(IEnumerable<Exception> failures)
+    {
+        if (failures.FirstOrDefault() is { } first)
+            ExceptionDispatchInfo.Throw(first);
     }
 
     private void Begin(List<(ActiveRun Run, RunStatus Status)> restored)

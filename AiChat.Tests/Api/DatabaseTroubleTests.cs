@@ -298,7 +298,7 @@ public sealed class DatabaseTroubleTests
     {
         app = AiChatApplication.Start(
             [("GROQ_API_KEY", AiChatApplication.GroqKey), ("Providers:groq:BaseUrl", Llm.BaseUrl), ("DATABASE_URL", url), .. settings]);
-        foreach (var trouble in (string[])["cannot be reached", "cannot be stored", "cannot say that it is alive", "cannot look up which runs are its own", "cannot be heard", "could not be told", "database_unavailable"])
+        foreach (var trouble in (string[])["cannot be reached", "cannot be stored", "cannot say that it is alive", "cannot look up which runs are its own", "cannot be taken care of", "cannot be heard", "could not be told", "database_unavailable"])
             App.Log.Allow(trouble);
     }
 

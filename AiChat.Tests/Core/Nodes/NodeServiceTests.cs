@@ -229,6 +229,26 @@ public sealed class NodeServiceTests : RunTestBase
         Assert.That(Log.Entries.Count(e => e.Contains("cannot look up")), Is.EqualTo(1));
     }
 
+    [Test]
+    public async Task ExecuteAsync_RecoveryFails_SaysSoOnceUntilItWorksAgain()
+    {
+        Log.Expect("left unfinished cannot be taken care of");
+        Log.Expect("1 replies were unfinished when their process ended");
+        await StartAsync();
+        var tries = 0;
+        Runs.Setup(r => r.SettleAsync("run-1", 2, It.IsAny<DateTimeOffset>(), It.IsAny<CancellationToken>()))
+            .Returns(() => Interlocked.Increment(ref tries) == 4
+                ? Task.FromResult(new FinishedRun(FinishOutcome.Stored, Next: null))
+                : Task.FromException<FinishedRun>(new IOException()));
+        Holds(new HeldRun("run-1", "chat-1", RunStatus.InProgress, 2, false));
+
+        // Beside the ticks, one after the other: with the seventh, six are through.
+        while (Volatile.Read(ref tries) < 7)
+            await SyncTickAsync();
+
+        Assert.That(Log.Entries.Count(e => e.Contains("cannot be taken care of")), Is.EqualTo(2));
+    }
+
     [TestCase(NodeSignalKind.TurnCame)]
     [TestCase(NodeSignalKind.CancelRequested)]
     public async Task Handle_RunOfThisProcess_LooksAtOnce(NodeSignalKind kind)

@@ -93,6 +93,36 @@ public sealed class RunRecoveryTests : RunTestBase
         }));
     }
 
+    /// <summary>The database fails for one of them each time; those behind it, of its chat and of others, do not wait for that.</summary>
+    [Test]
+    public void SyncAsync_SettleFailsForSome_SettlesTheOthersAndThrowsTheFirstFailure()
+    {
+        Log.Expect("2 replies were unfinished when their process ended; they are marked incomplete");
+        Holds(
+            new HeldRun("run-1", "chat-1", RunStatus.InProgress, 2, false), new HeldRun("run-2", "chat-1", RunStatus.Queued, 2, false),
+            new HeldRun("run-3", "chat-2", RunStatus.InProgress, 2, false));
+        Runs.Setup(r => r.SettleAsync(It.IsAny<string>(), 2, Time.GetUtcNow(), It.IsAny<CancellationToken>())).ReturnsAsync(new FinishedRun(FinishOutcome.Stored, Next: null));
+        Runs.Setup(r => r.SettleAsync("run-1", 2, Time.GetUtcNow(), It.IsAny<CancellationToken>())).ThrowsAsync(new IOException("disk"));
+
+        Assert.That(Assert.ThrowsAsync<IOException>(() => recovery.SyncAsync(None)).Message, Is.EqualTo("disk"));
+
+        Assert.That(Signals.Sent.Select(s => s.Id), Is.EquivalentTo(new[] { "run-2", "run-3" }));
+    }
+
+    [Test]
+    public async Task SyncAsync_ContinueFailsForSome_GoesOnWithTheOthersAndThrowsTheFirstFailure()
+    {
+        Log.Expect("1 replies were unfinished when their process ended; they go on");
+        HasInterrupted(Interrupted("run-1", "Once"), Interrupted("run-2", "Twice"), Interrupted("run-3", "Thrice"));
+        Runs.Setup(r => r.ContinueAsync("run-1", It.IsAny<int>(), Time.GetUtcNow(), None)).ThrowsAsync(new IOException("disk"));
+        Runs.Setup(r => r.ContinueAsync("run-2", It.IsAny<int>(), Time.GetUtcNow(), None)).ThrowsAsync(new IOException("other disk"));
+
+        Assert.That(Assert.ThrowsAsync<IOException>(() => recovery.SyncAsync(None)).Message, Is.EqualTo("disk"));
+        await RunClockUntilAsync(Executor.StopAsync(None));
+
+        Assert.That(Stored.Select(r => r.RunId), Is.EqualTo(new[] { "run-3" }));
+    }
+
     [Test]
     public async Task SyncAsync_ContinueWithAQueue_AnswersItInOrder()
     {
