@@ -18,9 +18,6 @@ public sealed partial class NodeService(
 
     private const int TicksPerLease = 10;
 
-    /// <summary>The longest a run whose chat is gone may need to note that.</summary>
-    private static readonly TimeSpan OrphanGrace = TimeSpan.FromMinutes(1);
-
     private readonly Lock leavingLock = new();
     private readonly RunSignal wake = new();
     private Task? leaving;
@@ -56,6 +53,9 @@ public sealed partial class NodeService(
         else
         {
             await TakeOverAsync(cancellationToken);
+            // Nobody else can be about to do so; where several processes share the database, RunCleaner does it by and by.
+            var now = time.GetUtcNow();
+            await runs.EndOrphanedAsync(now, now, cancellationToken);
             await recovery.SyncAsync(cancellationToken);
         }
 
@@ -163,12 +163,6 @@ public sealed partial class NodeService(
     private async Task TakeOverAsync(CancellationToken cancellationToken)
     {
         var taken = await runs.TakeOverAsync(cancellationToken);
-        if (!nodes.IsShared || taken > 0)
-        {
-            var now = time.GetUtcNow();
-            await runs.EndOrphanedAsync(nodes.IsShared ? now - options.Value.MaxDuration - OrphanGrace : now, now, cancellationToken);
-        }
-
         if (taken > 0)
             LogTakenOver(taken);
     }

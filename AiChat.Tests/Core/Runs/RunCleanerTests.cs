@@ -33,6 +33,8 @@ public sealed class RunCleanerTests : RunTestBase
             .ReturnsAsync((DateTimeOffset before, int limit, CancellationToken _) => Delete("logs", before, limit, logs));
         Keys.Setup(k => k.DeleteExpiredAsync(It.IsAny<DateTimeOffset>(), It.IsAny<int>(), It.IsAny<CancellationToken>()))
             .ReturnsAsync((DateTimeOffset before, int limit, CancellationToken _) => Delete("keys", before, limit, keys));
+        Runs.Setup(r => r.EndOrphanedAsync(It.IsAny<DateTimeOffset>(), It.IsAny<DateTimeOffset>(), It.IsAny<CancellationToken>()))
+            .Returns((DateTimeOffset before, DateTimeOffset _, CancellationToken _) => Task.FromResult(Delete("accounts", before, 0, new Queue<int>())));
         loggers = new LoggerFactory([Log]);
         cleaner = new RunCleaner(Runs.Object, Keys.Object, budgets.Object, Options.Create(Settings), Time, loggers.CreateLogger<RunCleaner>());
     }
@@ -58,6 +60,20 @@ public sealed class RunCleanerTests : RunTestBase
         Assert.That(logs.Before, Is.LessThanOrEqualTo(Time.GetUtcNow() - Settings.Retention));
         Assert.That(windows.Before - logs.Before, Is.EqualTo(Settings.Retention));
         Assert.That(keys.Before - logs.Before, Is.EqualTo(Settings.Retention - Settings.IdempotencyRetention));
+    }
+
+    /// <summary>Those of deleted chats whose process died before it could. A living one has noted by then that the chat is gone.</summary>
+    [Test]
+    public async Task ExecuteAsync_Interval_EndsTheAccountsThatNobodyElseWill()
+    {
+        await cleaner.StartAsync(None);
+
+        var made = new List<(string What, DateTimeOffset Before, int Limit)>();
+        while (made.Count < 4)
+            made.Add(await NextCallAsync());
+
+        Assert.That(made[3].What, Is.EqualTo("accounts"));
+        Assert.That(made[2].Before - made[3].Before, Is.EqualTo(Settings.MaxDuration + TimeSpan.FromMinutes(1)));
     }
 
     [Test]
@@ -86,7 +102,7 @@ public sealed class RunCleanerTests : RunTestBase
     [Test]
     public async Task ExecuteAsync_DatabaseFails_IsTriedAgainAtTheNextInterval()
     {
-        Log.Expect("Old logs, keys and budgets could not be removed; it is tried again later");
+        Log.Expect("Old logs, keys and budgets could not be removed, or accounts of deleted chats not be ended; it is tried again later");
         var isFailing = true;
         Runs.Setup(r => r.DeleteLogsAsync(It.IsAny<DateTimeOffset>(), It.IsAny<int>(), It.IsAny<CancellationToken>()))
             .Returns((DateTimeOffset before, int limit, CancellationToken _) =>
