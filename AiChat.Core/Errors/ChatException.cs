@@ -31,6 +31,9 @@ public sealed class UnavailableException(string code, string message, TimeSpan? 
     /// <summary>Whether what was asked for may be done all the same.</summary>
     public bool MayBeDone { get; private init; }
 
+    /// <summary>Whether another process has the run now.</summary>
+    public bool IsTakenOver { get; private init; }
+
     public static UnavailableException ForShutdown() =>
         new(ShuttingDown, "The server is shutting down and takes no new messages. Send again in a few seconds.", TimeSpan.FromSeconds(5));
 
@@ -47,7 +50,10 @@ public sealed class UnavailableException(string code, string message, TimeSpan? 
 
     public static UnavailableException ForTakenOver() =>
         new(DatabaseUnavailable, "This server had lost touch with the database, and another one has taken over the reply. Look into the chat, or follow "
-            + "the run; do not send the message again.", retryAfter: null);
+            + "the run; do not send the message again.", retryAfter: null)
+        {
+            IsTakenOver = true,
+        };
 
     public static UnavailableException ForUnstoredReply(Exception inner) =>
         new(DatabaseUnavailable, "The message is stored and answered, but the database does not take the reply right now. It appears in the "

@@ -230,18 +230,32 @@ public sealed class RunService(
     /// </summary>
     public async Task<StoredRun?> CancelAsync(string userId, string runId, CancellationToken cancellationToken)
     {
-        if (await FindAcceptedAsync(runId) is { } active && active.Run.UserId == userId)
-        {
-            active.Stop(RunStopReason.Cancelled);
-            await active.Completion.WaitAsync(cancellationToken);
-        }
-        else if (mirrors.IsEnabled && await RequestCancelAsync(userId, runId, cancellationToken)
+        var isStopped = await FindAcceptedAsync(runId) is { } active && active.Run.UserId == userId && await TryStopAsync(active, cancellationToken);
+        if (!isStopped && mirrors.IsEnabled && await RequestCancelAsync(userId, runId, cancellationToken)
             && await FindAsync(userId, runId, isReplay: false, cancellationToken) is { } elsewhere)
         {
             await elsewhere.Completion.WaitAsync(cancellationToken);
         }
 
         return await runs.GetAsync(userId, runId, cancellationToken);
+    }
+
+    /// <summary>
+    /// Cancels a run that is executed here, and waits until its end is stored. False where another process had taken it over while this one
+    /// was held up: the reply goes on there.
+    /// </summary>
+    private static async Task<bool> TryStopAsync(ActiveRun run, CancellationToken cancellationToken)
+    {
+        run.Stop(RunStopReason.Cancelled);
+        try
+        {
+            await run.Completion.WaitAsync(cancellationToken);
+            return true;
+        }
+        catch (UnavailableException failure) when (failure.IsTakenOver)
+        {
+            return false;
+        }
     }
 
     /// <summary>Asks the process that executes the run to cancel it; false when the user has no such unfinished run.</summary>
@@ -312,12 +326,20 @@ public sealed class RunService(
         }
     }
 
+    /// <summary>Not cancellable: what waits behind the run is stored, also for a client that goes away now.</summary>
     private async Task InterruptAsync(string userId, string runId)
     {
-        if (executor.Find(runId) is { } active)
-            active.Stop(RunStopReason.Cancelled);
-        else if (mirrors.IsEnabled)
+        var active = await FindAcceptedAsync(runId);
+        active?.Stop(RunStopReason.Cancelled);
+        if (mirrors.IsEnabled && (active is null || await IsTakenOverAsync(active)))
             await RequestCancelAsync(userId, runId, CancellationToken.None);
+    }
+
+    /// <summary>Whether the run turns out to be another process's when its end is stored; nothing else that may happen to it is thrown.</summary>
+    private static async Task<bool> IsTakenOverAsync(ActiveRun run)
+    {
+        await ((Task)run.Completion).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return run.Completion.Exception?.InnerException is UnavailableException { IsTakenOver: true };
     }
 
     /// <summary>The run an earlier request with this key has made. Null when its chat was deleted since.</summary>

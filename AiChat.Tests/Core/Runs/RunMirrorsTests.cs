@@ -210,6 +210,48 @@ public sealed class RunMirrorsTests : RunTestBase
         Assert.That(sent, Is.EqualTo(new[] { new NodeSignal(NodeSignalKind.CancelRequested, "run-1") }));
     }
 
+    /// <summary>As in a process that was stopped for longer than its lease, and has not looked since.</summary>
+    [Test]
+    public async Task Cancel_RunThatWasTakenOverMeanwhile_AsksForItAndWaitsForTheEnd()
+    {
+        Log.Expect("was taken over by another process");
+        var run = await StartTakenOverAsync();
+
+        var cancel = Service.CancelAsync(UserId, run.RunId, None);
+        await InTime(looks.WaitAsync());
+        var sent = Signals.Sent;
+        HasRun(NewStored(RunStatus.Cancelled, "Once", lastSequence: 6) with { Id = run.RunId });
+        isEnded = true;
+        Signals.Receive(NodeSignalKind.RunChanged, run.RunId);
+
+        Assert.That((await InTime(cancel))!.Status, Is.EqualTo(RunStatus.Cancelled));
+        Assert.That(sent, Is.EqualTo(new[] { new NodeSignal(NodeSignalKind.CancelRequested, run.RunId) }));
+    }
+
+    [Test]
+    public async Task StartAsync_InterruptsARunThatWasTakenOverMeanwhile_AsksForItsEnd()
+    {
+        Log.Expect("was taken over by another process");
+        var first = await StartTakenOverAsync();
+        AcceptsRuns(new RunAdmission.Accepted(new RunPlace(3, 4), BusyWith: first.RunId));
+
+        var second = await InTime(Service.StartAsync(Send() with { OnBusy = OnBusy.Interrupt }, None));
+
+        Assert.That(Signals.Sent, Is.EqualTo(new[] { new NodeSignal(NodeSignalKind.CancelRequested, first.RunId) }));
+        Assert.That(Executor.Active.Select(r => r.Run.Id), Is.EqualTo(new[] { second!.RunId }));
+    }
+
+    /// <summary>A run that goes on elsewhere, which this process does not know yet.</summary>
+    private async Task<RunHandle> StartTakenOverAsync()
+    {
+        NeverAnswers();
+        FinishesRuns((_, _) => Task.FromResult(new FinishedRun(FinishOutcome.TakenOver, Next: null)));
+        var run = (await Service.StartAsync(Send(), None))!;
+        HasRun(NewStored(RunStatus.InProgress, lastSequence: null) with { Id = run.RunId });
+        Runs.Setup(r => r.RequestCancelAsync(UserId, run.RunId, Time.GetUtcNow(), It.IsAny<CancellationToken>())).ReturnsAsync(true);
+        return run;
+    }
+
     /// <summary>Somebody who has seen the beginning and waits for more; what the database had then was looked at.</summary>
     private async Task<LogReader> FollowAsync()
     {
