@@ -21,6 +21,7 @@ public sealed class FakeLlm : IAsyncDisposable
     private readonly Queue<LlmReply> queue = new();
     private readonly List<Waiter> waiters = [];
     private TaskCompletionSource release = NewSignal();
+    private bool isNextReleased;
     private CancellationTokenSource stopping = new();
     private WebApplication? server;
 
@@ -97,11 +98,12 @@ public sealed class FakeLlm : IAsyncDisposable
         }
     }
 
-    /// <summary>Lets every reply go on that waits for it now.</summary>
+    /// <summary>Lets every reply go on that waits for it now; where no request is being answered yet, the reply to the next one.</summary>
     public void Release()
     {
         lock (state)
         {
+            isNextReleased = Running == 0;
             release.TrySetResult();
             release = NewSignal();
         }
@@ -158,6 +160,8 @@ public sealed class FakeLlm : IAsyncDisposable
     {
         lock (state)
         {
+            var released = isNextReleased ? Task.CompletedTask : release.Task;
+            isNextReleased = false;
             requests.Add(request);
             Running++;
             PeakRunning = Math.Max(PeakRunning, Running);
@@ -165,10 +169,10 @@ public sealed class FakeLlm : IAsyncDisposable
             if (request.Format.FindProblem(request.Json) is { } problem)
             {
                 refusals.Add(problem);
-                return (LlmReplies.Body(400, request.Format.Refusal(problem), "application/json"), release.Task);
+                return (LlmReplies.Body(400, request.Format.Refusal(problem), "application/json"), released);
             }
 
-            return (queue.TryDequeue(out var reply) ? reply : Handler(request), release.Task);
+            return (queue.TryDequeue(out var reply) ? reply : Handler(request), released);
         }
     }
 

@@ -379,6 +379,7 @@ public sealed class FollowTests : ApiTestBase
             // The first event.
         }
 
+        await Llm.WaitForRequestsAsync(1);
         var comment = lines.ReadLineAsync();
         while (!comment.IsCompleted)
         {
