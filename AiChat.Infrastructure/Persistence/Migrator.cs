@@ -31,6 +31,9 @@ public sealed partial class Migrator(IDatabase database, TimeProvider time, ILog
         )
         """;
 
+    /// <summary>Whatever columns it has: those of a table that somebody else made are found out with it.</summary>
+    private const string JournalColumnsSql = "select * from schema_migrations where 1 = 0";
+
     private const string AppliedSql = "select name from schema_migrations order by name";
 
     private const string IsAppliedSql = "select count(*) from schema_migrations where name = @Name";
@@ -55,7 +58,7 @@ public sealed partial class Migrator(IDatabase database, TimeProvider time, ILog
     }
 
     /// <summary>Gives the migrations that were applied now; none when the schema was current.</summary>
-    /// <exception cref="DatabaseStartupException">A newer version of AiChat has changed the database, or it is not filled yet.</exception>
+    /// <exception cref="DatabaseStartupException">A newer version of AiChat, or another program, has changed the database, or it is not filled yet.</exception>
     public async Task<IReadOnlyList<string>> MigrateAsync()
     {
         await CreateJournalAsync();
@@ -111,12 +114,30 @@ public sealed partial class Migrator(IDatabase database, TimeProvider time, ILog
         try
         {
             await WriteAloneAsync(connection => connection.ExecuteAsync(CreateJournalSql));
+            if (await HasJournalOfOthersAsync())
+            {
+                throw new DatabaseStartupException(
+                    $"The database '{database.Location}' has a table schema_migrations that AiChat has not made: another program keeps its own migrations there. AiChat wants a database of its own: name one in {DatabaseOptions.UrlVariable}.");
+            }
         }
         catch (DbException failure)
         {
             // Such as a password that is wrong or a database that is not there.
             throw new DatabaseStartupException(database.DescribeFailure(failure), failure);
         }
+    }
+
+    /// <summary>Whether the table is one that other programs keep under the same name, such as Rails, Ecto or golang-migrate.</summary>
+    private async Task<bool> HasJournalOfOthersAsync()
+    {
+        var columns = await database.ReadAsync(
+            async connection =>
+            {
+                await using var reader = await connection.ExecuteReaderAsync(JournalColumnsSql);
+                return Enumerable.Range(0, reader.FieldCount).Select(reader.GetName).ToList();
+            },
+            CancellationToken.None);
+        return !columns.Contains("name") || !columns.Contains("applied_at");
     }
 
     /// <summary>One transaction, while no other process migrates.</summary>

@@ -99,6 +99,19 @@ public sealed class MigrateTests
     }
 
     [Test]
+    public async Task Migrate_JournalOfAnotherProgram_SaysSo()
+    {
+        await using var postgres = await PostgresServer.CreateDatabaseAsync();
+        await using (var connection = await PostgresServer.ConnectAsync(postgres.Url))
+            await connection.ExecuteAsync("create table schema_migrations (version bigint)");
+
+        var migrated = await AiChatCommand.RunWithUrlAsync(folder.Path, postgres.Url, "migrate");
+
+        Assert.That((migrated.ExitCode, migrated.Output), Is.EqualTo((1, "")));
+        Assert.That(migrated.Errors, Does.StartWith("Nothing was migrated: The database ").And.Contain("of its own").And.Not.Contain("   at "));
+    }
+
+    [Test]
     public async Task Migrate_WrongSetting_SaysHowToMendIt()
     {
         var migrated = await AiChatCommand.RunWithUrlAsync(folder.Path, "mysql://host/db", "migrate");

@@ -1,3 +1,4 @@
+using System.Data.Common;
 using AiChat.Core.Models;
 using AiChat.Core.Nodes;
 using AiChat.Core.Runs;
@@ -97,6 +98,24 @@ public sealed class MigratorTests
         var failure = Assert.ThrowsAsync<DatabaseStartupException>(NewMigrator().MigrateAsync);
 
         Assert.That(failure.Message, Does.Contain($"'{database.Path}' was changed by a newer AiChat (migration 9999_future)").And.Contain("DATABASE_URL"));
+    }
+
+    /// <summary>As Rails, golang-migrate and Ecto make it, and one that has the name of one column by chance.</summary>
+    [Test]
+    public async Task MigrateAsync_JournalOfAnotherProgram_IsRefusedAndLeftAlone(
+        [Values] Engine engine,
+        [Values("version text", "version bigint, dirty boolean", "version bigint, inserted_at timestamp", "name text, version bigint")] string columns)
+    {
+        await using var postgres = engine == Engine.Postgres ? await PostgresServer.CreateDatabaseAsync() : null;
+        using var others = TestDatabase.Open(postgres?.Url ?? "sqlite:///" + folder.File("others.db"));
+        await others.WriteAsync(connection => connection.ExecuteAsync($"create table schema_migrations ({columns})"));
+
+        var failure = Assert.ThrowsAsync<DatabaseStartupException>(TestDatabase.NewMigrator(others, time).MigrateAsync);
+
+        Assert.That(failure.Message, Is.EqualTo(
+            $"The database '{others.Location}' has a table schema_migrations that AiChat has not made: another program keeps its own migrations there. AiChat wants a database of its own: name one in DATABASE_URL."));
+        Assert.That(() => others.ReadAsync(connection => connection.ExecuteScalarAsync<long>("select count(*) from messages"), CancellationToken.None),
+            Throws.InstanceOf<DbException>());
     }
 
     [Test]
