@@ -112,6 +112,16 @@ public sealed class MigrateTests
     }
 
     [Test]
+    public async Task Migrate_TargetSessionWithOneHost_IsTaken()
+    {
+        await using var postgres = await PostgresServer.CreateDatabaseAsync();
+
+        var migrated = await AiChatCommand.RunWithUrlAsync(folder.Path, postgres.Url + "?target_session_attrs=read-write", "migrate");
+
+        Assert.That((migrated.ExitCode, migrated.Errors), Is.EqualTo((0, "")));
+    }
+
+    [Test]
     public async Task Migrate_WrongSetting_SaysHowToMendIt()
     {
         var migrated = await AiChatCommand.RunWithUrlAsync(folder.Path, "mysql://host/db", "migrate");

@@ -42,24 +42,22 @@ internal sealed partial class PostgresConnections : IAsyncDisposable, IDisposabl
         slots = new SemaphoreSlim(options.MaxConnections);
         this.loggers = loggers;
         Source = CreateSource(options.MaxConnections + UncountedConnections);
-        var settings = new NpgsqlConnectionStringBuilder(Source.ConnectionString);
-        Location = $"{settings.Host}:{settings.Port}/{settings.Database}";
     }
 
     /// <inheritdoc cref="IDatabase.Location"/>
-    public string Location { get; }
+    public string Location => Source.Location;
 
     /// <summary>Connections beside those that are counted.</summary>
-    public NpgsqlDataSource Source { get; }
+    public PostgresSource Source { get; }
 
     /// <summary>Further connections to the same database, which belong to the caller.</summary>
-    public NpgsqlDataSource CreateSource(int maxConnections)
+    public PostgresSource CreateSource(int maxConnections)
     {
         var builder = new NpgsqlDataSourceBuilder(PostgresUrl.Parse(options)) { ConnectionStringBuilder = { MaxPoolSize = maxConnections } };
         builder.UseLoggerFactory(loggers);
         // All types are built in: the first connection need not read the server's catalogue.
         builder.ConfigureTypeLoading(types => types.EnableTypeLoading(false));
-        return builder.Build();
+        return new PostgresSource(builder);
     }
 
     /// <summary>Does something with a connection beside those that are counted: it does not wait for its turn.</summary>

@@ -14,7 +14,7 @@ public sealed class PostgresDatabase : IDatabase, IAsyncDisposable
     private static readonly TimeSpan[] RetryDelays =
         [TimeSpan.FromMilliseconds(20), TimeSpan.FromMilliseconds(100), TimeSpan.FromMilliseconds(300), TimeSpan.FromMilliseconds(600)];
 
-    private const string IsWritableSql = "select not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off'";
+    internal const string IsWritableSql = "select not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off'";
 
     private static readonly BoundStatement Commit = new("commit", new { });
 
@@ -33,7 +33,7 @@ public sealed class PostgresDatabase : IDatabase, IAsyncDisposable
     public string WhyNotWritable => "the database takes no writes; its server is a standby, or was told to be read-only";
 
     /// <summary>Connections beside those of <see cref="ReadAsync"/> and <see cref="WriteAsync"/>.</summary>
-    internal NpgsqlDataSource Source => connections.Source;
+    internal PostgresSource Source => connections.Source;
 
     public Task<string> GetVersionAsync(CancellationToken cancellationToken) => ReadAsync(
         connection => Task.FromResult("PostgreSQL " + ((NpgsqlConnection)connection).PostgreSqlVersion), cancellationToken);
@@ -133,7 +133,7 @@ public sealed class PostgresDatabase : IDatabase, IAsyncDisposable
         connection => connection.ExecuteScalarAsync<bool>(Statement.Of(IsWritableSql, cancellationToken: cancellationToken)), cancellationToken);
 
     /// <inheritdoc cref="PostgresConnections.CreateSource"/>
-    internal NpgsqlDataSource CreateSource(int maxConnections) => connections.CreateSource(maxConnections);
+    internal PostgresSource CreateSource(int maxConnections) => connections.CreateSource(maxConnections);
 
     public void Dispose() => connections.Dispose();
 

@@ -57,8 +57,9 @@ internal static class PostgresErrors
     public static bool MayPass(Exception failure) => failure switch
     {
         PostgresException { SqlState: [_, _, ..] state } => state[..2] is "08" or "53" or "57" or "58",
-        SocketException or TimeoutException or EndOfStreamException => true,
+        SocketException or TimeoutException or EndOfStreamException or NoHostException => true,
         IOException { InnerException: SocketException } => true,
+        AggregateException hosts => hosts.InnerExceptions.Any(MayPass),
         { InnerException: { } inner } => MayPass(inner),
         _ => false,
     };
@@ -68,6 +69,8 @@ internal static class PostgresErrors
     {
         if (failure is PostgresException refused)
             return refused.MessageText + ".";
+        if (failure.InnerException is AggregateException hosts)
+            return $"none of its hosts can be used: {string.Join(' ', hosts.InnerExceptions.Select(Describe).Distinct())}";
         var words = failure.Message.TrimEnd('.');
         return failure.InnerException is null ? words + "." : $"{words}: {Describe(failure.InnerException)}";
     }

@@ -31,7 +31,7 @@ public sealed partial class PostgresSignals(PostgresDatabase database, Node node
         new BoundedChannelOptions(MostWaiting) { FullMode = BoundedChannelFullMode.DropWrite, SingleReader = true });
 
     /// <summary>One listens and one tells; neither waits for the connections of requests.</summary>
-    private readonly NpgsqlDataSource connections = database.CreateSource(maxConnections: 2);
+    private readonly PostgresSource connections = database.CreateSource(maxConnections: 2);
 
     private Action<NodeSignal> handlers = _ => { };
     private Task sending = Task.CompletedTask;
@@ -98,7 +98,8 @@ public sealed partial class PostgresSignals(PostgresDatabase database, Node node
     {
         try
         {
-            await using var command = connections.CreateCommand(NotifySql);
+            await using var connection = await connections.OpenConnectionAsync(stoppingToken);
+            await using var command = new NpgsqlCommand(NotifySql, connection);
             command.Parameters.AddWithValue("Payload", payload);
             await command.ExecuteNonQueryAsync(stoppingToken);
             isNotifyFailing = false;
@@ -119,13 +120,15 @@ public sealed partial class PostgresSignals(PostgresDatabase database, Node node
             try
             {
                 await using var connection = await connections.OpenConnectionAsync(stoppingToken);
+                var takesWrites = await TakesWritesAsync(connection, stoppingToken);
                 connection.Notification += (_, notification) => Take(notification.Payload);
                 await using (var command = new NpgsqlCommand($"listen {Channel}", connection))
                     await command.ExecuteNonQueryAsync(stoppingToken);
                 isListenFailing = false;
                 if (!isFirst)
                     handlers(new NodeSignal(NodeSignalKind.Missed, ""));
-                await ReceiveAsync(connection, stoppingToken);
+                await ReceiveAsync(connection, takesWrites, stoppingToken);
+                connections.Clear();
             }
             catch (Exception failure)
             {
@@ -137,15 +140,24 @@ public sealed partial class PostgresSignals(PostgresDatabase database, Node node
         }
     }
 
-    private static async Task ReceiveAsync(NpgsqlConnection connection, CancellationToken stoppingToken)
+    /// <summary>Returns when the server takes no more writes: the others may be at another one by now.</summary>
+    private static async Task ReceiveAsync(NpgsqlConnection connection, bool takesWrites, CancellationToken stoppingToken)
     {
         while (true)
         {
             if (await connection.WaitAsync(CheckInterval, stoppingToken))
                 continue;
-            await using var check = new NpgsqlCommand("select 1", connection);
-            await check.ExecuteNonQueryAsync(stoppingToken);
+            var hasTakenWrites = takesWrites;
+            takesWrites = await TakesWritesAsync(connection, stoppingToken);
+            if (hasTakenWrites && !takesWrites)
+                return;
         }
+    }
+
+    private static async Task<bool> TakesWritesAsync(NpgsqlConnection connection, CancellationToken stoppingToken)
+    {
+        await using var check = new NpgsqlCommand(PostgresDatabase.IsWritableSql, connection);
+        return (bool)(await check.ExecuteScalarAsync(stoppingToken))!;
     }
 
     private void Take(string payload)

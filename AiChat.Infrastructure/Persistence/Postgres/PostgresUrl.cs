@@ -4,12 +4,14 @@ namespace AiChat.Infrastructure.Persistence.Postgres;
 
 /// <summary>
 /// A database URL as libpq reads it (https://www.postgresql.org/docs/15/libpq-connect.html#LIBPQ-CONNSTRING):
-/// <c>postgresql://user:password@host:port/database?sslmode=verify-full</c>. Several hosts are separated by commas. A driver's name behind
-/// the scheme (<c>postgresql+asyncpg</c>), which SQLAlchemy's users write, is ignored.
+/// <c>postgresql://user:password@host:port/database?sslmode=verify-full</c>. Several hosts are separated by commas; <see cref="PostgresSource"/>
+/// chooses among them. A driver's name behind the scheme (<c>postgresql+asyncpg</c>), which SQLAlchemy's users write, is ignored.
 /// </summary>
 public static class PostgresUrl
 {
     private const string Cure = "Write postgresql://user:password@host:5432/database.";
+
+    private const string SeveralCure = "Write postgresql://user:password@one:5432,two:5432/database.";
 
     /// <summary>
     /// How long a transaction may wait for its next statement. A process that is paused in the middle of one keeps others from what it has
@@ -109,16 +111,31 @@ public static class PostgresUrl
 
     private static string ReadHosts(string hosts, NpgsqlConnectionStringBuilder settings)
     {
-        if (!hosts.Contains(',') && hosts.LastIndexOf(':') is var colon and >= 0 && !hosts.EndsWith(']'))
+        if (hosts.Contains(','))
         {
-            settings.Port = int.TryParse(hosts[(colon + 1)..], out var port) && port is > 0 and < 65536
-                ? port
-                : throw new FormatException($"has a port that is no number from 1 to 65535. {Cure}");
-            hosts = hosts[..colon];
+            foreach (var (host, _) in hosts.Split(',').Select(SplitPort))
+            {
+                if (host.Length == 0)
+                    throw new FormatException($"has a comma without a host beside it. {SeveralCure}");
+            }
+
+            // Our driver wants the brackets of an IPv6 address only here, where there are others beside it.
+            return Uri.UnescapeDataString(hosts);
         }
 
-        // Our driver wants the brackets of an IPv6 address only where there are others beside it.
-        return Uri.UnescapeDataString(hosts.Contains(',') ? hosts : hosts.Trim('[', ']'));
+        var (only, port) = SplitPort(hosts);
+        if (port is not null)
+            settings.Port = port.Value;
+        return Uri.UnescapeDataString(only.Trim('[', ']'));
+    }
+
+    private static (string Host, int? Port) SplitPort(string host)
+    {
+        if (host.EndsWith(']') || host.LastIndexOf(':') is not (>= 0 and var colon))
+            return (host, null);
+        return int.TryParse(host[(colon + 1)..], out var port) && port is > 0 and < 65536
+            ? (host[..colon], port)
+            : throw new FormatException($"has a port that is no number from 1 to 65535. {Cure}");
     }
 
     private static void Set(NpgsqlConnectionStringBuilder settings, string name, string value)

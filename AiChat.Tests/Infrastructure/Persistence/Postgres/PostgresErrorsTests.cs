@@ -43,6 +43,15 @@ public sealed class PostgresErrorsTests
         new TestCaseData(new OperationCanceledException(), false, false).SetArgDisplayNames("client has gone"),
     ];
 
+    [Test]
+    public void MayPass_OneOfSeveralHosts_IsEnough()
+    {
+        var password = new PostgresException("words", "FATAL", "FATAL", "28P01");
+
+        Assert.That(PostgresErrors.MayPass(new NpgsqlException("none", new AggregateException(password, new SocketException()))), Is.True);
+        Assert.That(PostgresErrors.MayPass(new NpgsqlException("none", new AggregateException(password, password))), Is.False);
+    }
+
     [TestCaseSource(nameof(Failures))]
     public void FailureOfTheDriver_IsSorted(Exception failure, bool isUnavailable, bool isConnectionLost)
     {

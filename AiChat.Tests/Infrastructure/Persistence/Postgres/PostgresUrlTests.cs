@@ -106,6 +106,22 @@ public sealed class PostgresUrlTests
         Assert.That(problem, Does.Not.Contain("secret"));
     }
 
+    [TestCase("postgresql://anna:secret@one:5432,two:x/db", "has a port that is no number from 1 to 65535. " + Cure)]
+    [TestCase("postgresql://anna:secret@one,,two/db", "has a comma without a host beside it. Write postgresql://user:password@one:5432,two:5432/database.")]
+    [TestCase("postgresql://one,two/db?target_session_attrs=secret", "holds a setting that cannot be read. " + Cure)]
+    public void FindProblem_SeveralHosts_SaysWhatToWrite(string url, string problem)
+    {
+        Assert.That(PostgresUrl.FindProblem(url), Is.EqualTo(problem));
+    }
+
+    [Test]
+    public void FindProblem_TargetSession_IsTakenWithAnyNumberOfHosts(
+        [Values("host", "one,two:6432", "[::1]:5432,[::2]")] string hosts,
+        [Values("any", "read-write", "read-only", "primary", "standby", "prefer-primary", "prefer-standby")] string target)
+    {
+        Assert.That(PostgresUrl.FindProblem($"postgresql://anna:secret@{hosts}/db?target_session_attrs={target}"), Is.Null);
+    }
+
     [Test]
     public void FindProblem_UnknownSetting_NamesItAndThoseThatAreKnown()
     {
