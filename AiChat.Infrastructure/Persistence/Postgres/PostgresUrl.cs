@@ -70,11 +70,21 @@ public static class PostgresUrl
         try
         {
             Read(url, new NpgsqlConnectionStringBuilder());
-            return null;
         }
         catch (Exception failure) when (failure is FormatException or ArgumentException)
         {
             return failure is FormatException ? failure.Message : $"holds a setting that cannot be read. {Cure}";
+        }
+
+        try
+        {
+            // Which settings go together is checked when connections are about to be made.
+            new PostgresSource(new NpgsqlDataSourceBuilder(Parse(new DatabaseOptions { Url = url }))).Dispose();
+            return null;
+        }
+        catch (Exception failure) when (failure is ArgumentException or NotSupportedException or InvalidOperationException)
+        {
+            return $"holds settings that cannot be used together: {failure.Message.TrimEnd('.')}.";
         }
     }
 

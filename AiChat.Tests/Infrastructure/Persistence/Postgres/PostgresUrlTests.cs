@@ -114,6 +114,16 @@ public sealed class PostgresUrlTests
         Assert.That(PostgresUrl.FindProblem(url), Is.EqualTo(problem));
     }
 
+    [TestCase("host")]
+    [TestCase("one,two")]
+    public void FindProblem_SettingsThatTheDriverDoesNotTakeTogether_NamesThem(string hosts)
+    {
+        var problem = PostgresUrl.FindProblem($"postgresql://anna:secret@{hosts}/db?sslnegotiation=direct");
+
+        Assert.That(problem, Does.StartWith("holds settings that cannot be used together: SSL Mode has to be Require or higher").And.EndsWith("SSL Negotiation."));
+        Assert.That(problem, Does.Not.Contain("secret"));
+    }
+
     [Test]
     public void FindProblem_TargetSession_IsTakenWithAnyNumberOfHosts(
         [Values("host", "one,two:6432", "[::1]:5432,[::2]")] string hosts,
