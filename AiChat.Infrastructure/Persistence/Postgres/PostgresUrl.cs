@@ -86,6 +86,11 @@ public static class PostgresUrl
         {
             return $"holds settings that cannot be used together: {failure.Message.TrimEnd('.')}.";
         }
+        catch (FormatException)
+        {
+            // Hosts that are named among the settings are read there only.
+            return $"names a host or port that cannot be read. {SeveralCure}";
+        }
     }
 
     private static void Read(string url, NpgsqlConnectionStringBuilder settings)

@@ -108,6 +108,7 @@ public sealed class PostgresUrlTests
 
     [TestCase("postgresql://anna:secret@one:5432,two:x/db", "has a port that is no number from 1 to 65535. " + Cure)]
     [TestCase("postgresql://anna:secret@one,,two/db", "has a comma without a host beside it. Write postgresql://user:password@one:5432,two:5432/database.")]
+    [TestCase("postgresql://anna:secret@/db?host=one:x,two", "names a host or port that cannot be read. Write postgresql://user:password@one:5432,two:5432/database.")]
     [TestCase("postgresql://one,two/db?target_session_attrs=secret", "holds a setting that cannot be read. " + Cure)]
     public void FindProblem_SeveralHosts_SaysWhatToWrite(string url, string problem)
     {
