@@ -52,7 +52,14 @@ public sealed partial class PostgresSignals(PostgresDatabase database, Node node
     {
         outgoing.Writer.TryComplete();
         await sending.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        await base.StopAsync(cancellationToken);
+        try
+        {
+            await base.StopAsync(cancellationToken);
+        }
+        catch (AggregateException failure) when (failure.InnerExceptions.All(e => e is ObjectDisposedException))
+        {
+            // Our driver's: the connection that listens was lost in the moment it was told to end.
+        }
     }
 
     public override void Dispose()
