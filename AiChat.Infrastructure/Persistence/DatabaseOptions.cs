@@ -26,7 +26,7 @@ public sealed class DatabaseOptions
     /// Most connections to PostgreSQL that this process uses for its work; it has four more: for signals between processes, its lease, and to look
     /// for a lost server. Few, because a statement takes a fraction of a millisecond: more of them at once wait for each other's cores.
     /// </summary>
-    public int MaxConnections { get; set; } = 10;
+    public int MaxConnections { get; set; } = 8;
 
     /// <summary>Longest time a connection to PostgreSQL may take to be made, and how long a start waits for a server that is not there yet.</summary>
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(5);
