@@ -97,6 +97,7 @@ public sealed class ChatRepository(IDatabase database) : IChatRepository
             ? Statement.Of(ListAfterSql + ";" + TotalSql, new { UserId = userId, cursor.UpdatedAt, cursor.Id, Limit = limit + 1 }, cancellationToken)
             : Statement.Of(ListFirstSql + ";" + TotalSql, new { UserId = userId, Limit = limit + 1 }, cancellationToken);
 
+        // Not DisposeAsync, as below.
         using var rows = await connection.ExecuteReaderAsync(command);
         var chats = await ReadAsync(rows, cancellationToken);
         await rows.NextResultAsync(cancellationToken);

@@ -31,23 +31,23 @@ internal sealed record ChaosOptions
     public int Clients { get; init; } = 12;
 
     /// <summary>
-    /// From <c>AICHAT_CHAOS_KILLS</c> (12) and <c>AICHAT_CHAOS_SEED</c> (a random one). Half as many kills where runs go on, which is not
+    /// From <c>AICHAT_CHAOS_KILLS</c> (20) and <c>AICHAT_CHAOS_SEED</c> (a random one). Half as many kills where runs go on, which is not
     /// what servers do by default.
     /// </summary>
     public static ChaosOptions FromEnvironment(OnRestart onRestart) => new()
     {
-        Kills = (Read("AICHAT_CHAOS_KILLS") ?? 12) / (onRestart == OnRestart.Continue ? 2 : 1),
+        Kills = (Read("AICHAT_CHAOS_KILLS") ?? 20) / (onRestart == OnRestart.Continue ? 2 : 1),
         Seed = Read("AICHAT_CHAOS_SEED") ?? Random.Shared.Next(1, 1_000_000),
         OnRestart = onRestart,
     };
 
     /// <summary>
-    /// The same for two processes on one database; 6 kills unless the variable says another number. One of them is always up, so that both
+    /// The same for two processes on one database; 10 kills unless the variable says another number. One of them is always up, so that both
     /// need not be up for long.
     /// </summary>
     public static ChaosOptions ForTwoNodes(OnRestart onRestart) => FromEnvironment(onRestart) with
     {
-        Kills = Read("AICHAT_CHAOS_KILLS") ?? 6,
+        Kills = Read("AICHAT_CHAOS_KILLS") ?? 10,
         Nodes = 2,
         LongestUptime = TimeSpan.FromSeconds(1),
     };
